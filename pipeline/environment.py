@@ -1,0 +1,41 @@
+"""The environment: keys and addresses from variables, and from a `.env` file that never overrides them."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+from dotenv import dotenv_values
+
+from pipeline.errors import PlanError
+from pipeline.secrets import Secrets
+
+# The first that is set wins (contract: GOOGLE_API_KEY before GEMINI_API_KEY).
+GOOGLE_KEYS = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
+BASE_URL = "GOOGLE_GEMINI_BASE_URL"  # google-genai reads the same one (live-protocol 1.2)
+
+
+@attrs.frozen
+class Environment:
+    """What the surroundings say; the key is kept out of any representation."""
+
+    google_key: str | None = attrs.field(default=None, repr=False)
+    base_url: str | None = None
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str] | None = None, folder: Path | None = None) -> "Environment":
+        """Reads the process's variables over the folder's `.env`; PlanError if that file cannot be read."""
+        path = (folder or Path.cwd()) / ".env"
+        try:
+            from_file = dotenv_values(path) if path.is_file() else {}
+        except (OSError, UnicodeDecodeError) as error:
+            raise PlanError(f"{path} cannot be read: {error}; make it plain UTF-8 text or remove it") from error
+        given = {**from_file, **(os.environ if variables is None else variables)}
+        key = next((value.strip() for name in GOOGLE_KEYS if (value := given.get(name)) and value.strip()), None)
+        return cls(google_key=key, base_url=(given.get(BASE_URL) or "").strip() or None)
+
+    def secrets(self) -> Secrets:
+        """Gives a fresh set of secrets that knows the key."""
+        known = Secrets()
+        known.hide(self.google_key)
+        return known

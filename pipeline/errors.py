@@ -1,0 +1,82 @@
+"""The error tree: few nouns, each with one meaning.
+
+A message says what was attempted, what was found and what to do, in words for the person at the keyboard.
+"""
+
+from typing import TypeVar
+
+
+class AssistantError(Exception):
+    """Anything this program raises on purpose; its text is fit to be shown to a user."""
+
+
+class Fatal(AssistantError):
+    """A restart cannot help: the supervisor escalates at once and the run ends with this sentence."""
+
+
+class PlanError(Fatal):
+    """The configuration is wrong: names file, key, what was found and what is allowed."""
+
+
+class Refused(Fatal):
+    """The service will not talk to us as we are: wrong key, model or endpoint."""
+
+
+class DeviceUnavailable(AssistantError):
+    """A sound device is missing, lost or refuses its settings; it may come back."""
+
+
+class BadRecording(Fatal):
+    """A sound file cannot be used: missing, empty, truncated, of an unknown format, or not writable."""
+
+
+class TransportLost(AssistantError):
+    """The socket is gone.
+
+    `code` is the WebSocket close code, 1006 where none was received (RFC 6455, 7.1.5); `reason` is the far
+    end's text.
+    """
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        self.code = code
+        self.reason = reason
+        super().__init__(f"connection lost with code {code}" + (f": {reason}" if reason else ""))
+
+
+class ProtocolViolation(AssistantError):
+    """An event arrived, or a command was asked for, that the session's state does not allow."""
+
+
+class EdgeOverflow(AssistantError):
+    """An edge whose policy is `fail` was given more than it can hold: a bound is wrong or a reader is dead."""
+
+
+class ToolFailed(AssistantError):
+    """A tool could not do what was asked; `retry` tells the model whether asking again may help."""
+
+    def __init__(self, message: str, *, retry: bool = False) -> None:
+        self.retry = retry
+        super().__init__(message)
+
+
+class GaveUp(AssistantError):
+    """An actor crashed more often than its restart limit allows."""
+
+    def __init__(self, actor: str, crashes: int, period: float, cause: BaseException) -> None:
+        self.actor = actor
+        self.crashes = crashes
+        super().__init__(
+            f"{actor} crashed {crashes} times within {period:g} s and was not started again; "
+            f"the last error was {type(cause).__name__}: {cause}"
+        )
+
+
+E = TypeVar("E", bound=Exception)
+
+
+def first_error(group: BaseExceptionGroup[E]) -> E:
+    """Gives the first bare error inside nested groups."""
+    first: E | BaseExceptionGroup[E] = group.exceptions[0]
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first

@@ -1,0 +1,88 @@
+"""A graph opened: its channels, its shared state, and the building of incarnations."""
+
+from contextlib import ExitStack
+from typing import Any
+
+import attrs
+import trio
+
+from pipeline.actor import Signature
+from pipeline.channels import Edge, Inlet, Outlet
+from pipeline.environment import Environment
+from pipeline.events import Bus, Dropped, milliseconds
+from pipeline.graph import Graph, Node
+
+CLOSE_DEADLINE = 1.0  # seconds for one shared object to let go of what it holds
+
+
+@attrs.define
+class House:
+    """An opened graph: channels, shared state, and the way to build one incarnation of each actor.
+
+    Whoever opens it calls `aclose` when every actor has ended.
+    """
+
+    graph: Graph
+    bus: Bus
+    environment: Environment
+    edges: dict[str, Edge[Any]] = attrs.field(factory=dict, init=False)
+    state: dict[str, Any] = attrs.field(factory=dict, init=False)
+    finished: set[str] = attrs.field(factory=set, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        def dropped(edge: str, count: int, ms: float) -> None:
+            self.bus.publish(Dropped(edge=edge, dropped=count, ms=milliseconds(ms / 1000)))
+
+        for spec in self.graph.edges.values():
+            self.edges[spec.name] = Edge(spec.name, spec.capacity, spec.overflow, dropped)
+        for name, kept in self.graph.state.items():
+            self.state[name] = kept.make(**kept.settings, **self._given(kept.signature))
+
+    def outlet(self, port: str) -> Outlet[Any]:
+        """Gives the program around the pipeline a sending end of one of its ports."""
+        return self.edges[self.graph.outside_outputs[port]].outlet()
+
+    def shared(self, kind: type) -> Any:  # noqa: ANN401 - the caller names the type
+        """Gives the shared object of that type."""
+        return next(held for held in self.state.values() if isinstance(held, kind))
+
+    async def incarnation(self, node: Node) -> None:
+        """Builds a fresh object with ends of its own and runs it; the ends are closed however it goes."""
+        with ExitStack() as ends:
+            arguments: dict[str, Any] = dict(node.settings)
+            for port in node.signature.inputs:
+                edge = self.edges.get(node.inputs.get(port, ""))
+                arguments[port] = ends.enter_context(edge.inlet() if edge else Inlet(None, None))
+            for port in node.signature.outputs:
+                edge = self.edges.get(node.outputs.get(port, ""))
+                live = edge is not None and self.graph.readers(edge.name)
+                arguments[port] = ends.enter_context(edge.outlet() if edge and live else Outlet(None, None))
+            for name, kind in node.signature.shared.items():
+                arguments[name] = self.shared(kind)
+            arguments.update(self._given(node.signature))
+            await node.made(**arguments).run()
+        self._finish(node)
+
+    def _given(self, signature: Signature) -> dict[str, Any]:
+        """Gathers what the house itself gives: the bus, the environment, and tables of the plan."""
+        surroundings = {Bus: self.bus, Environment: self.environment}
+        given: dict[str, Any] = {name: surroundings[kind] for name, kind in signature.surroundings.items()}
+        return given | {name: self.graph.sections.get(table, {}) for name, table in signature.sections.items()}
+
+    def _finish(self, node: Node) -> None:
+        """The actor has returned: an edge all of whose senders have is closed, so its reader sees the end."""
+        self.finished.add(node.name)
+        for edge in node.outputs.values():
+            if edge in self.edges and self.finished.issuperset(self.graph.senders(edge)):
+                self.edges[edge].close_outlet()
+
+    async def aclose(self) -> None:
+        """Closes every edge, and what is shared that has a `close` or `aclose`; each within a second."""
+        for edge in self.edges.values():
+            edge.close()
+        for held in self.state.values():
+            if hasattr(held, "aclose"):
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_DEADLINE):
+                    await held.aclose()
+            elif hasattr(held, "close"):
+                held.close()

@@ -1,0 +1,87 @@
+"""Turns values of the plan into what a constructor's annotations ask for, strictly and with a helpful error."""
+
+import collections.abc
+import types
+import typing
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+import cattrs
+
+from pipeline.errors import PlanError
+
+
+def structure(value: object, hint: Any, where: str) -> Any:  # noqa: ANN401 - annotations are values here
+    """Gives `value` as the annotation `hint` asks, or PlanError naming `where`, what was found and what is allowed.
+
+    Integers pass as floats; nothing else is converted silently. An annotation that plain data cannot meet (a
+    callable, a protocol) takes the value as it is, so that programs may put objects into a plan.
+    """
+    try:
+        return _CONVERTER.structure(value, hint) if _plain(hint) else value
+    except (cattrs.BaseValidationError, cattrs.StructureHandlerNotFoundError, ValueError, TypeError) as error:
+        why = "; ".join(cattrs.transform_error(error)) if isinstance(error, cattrs.BaseValidationError) else ""
+        detail = f" ({why})" if why else ""
+        raise PlanError(f"{where} is {value!r}; it must be {describe(hint)}{detail}") from None
+
+
+def describe(hint: Any) -> str:  # noqa: ANN401 - annotations are values here
+    """Says in words what an annotation allows."""
+    if typing.get_origin(hint) is Literal:
+        return "one of " + ", ".join(repr(choice) for choice in typing.get_args(hint))
+    if _is_union(typing.get_origin(hint)):
+        return " or ".join(describe(part) for part in typing.get_args(hint) if part is not type(None))
+    names = {str: "text", float: "a number", int: "a whole number", bool: "true or false", Path: "a path"}
+    return names.get(hint, getattr(hint, "__name__", str(hint)))
+
+
+def _plain(hint: Any) -> bool:  # noqa: ANN401 - annotations are values here
+    origin: Any = typing.get_origin(hint)
+    if _is_union(origin):
+        return all(_plain(part) for part in typing.get_args(hint))
+    if origin in (list, tuple, dict, collections.abc.Mapping, collections.abc.Sequence):
+        return all(part is Ellipsis or _plain(part) or part in (object, Any) for part in typing.get_args(hint))
+    return (
+        origin is Literal
+        or hint in (str, float, int, bool, Path, type(None))
+        or (isinstance(hint, type) and attrs.has(hint))
+    )
+
+
+def _is_union(origin: object) -> bool:
+    return origin in (typing.Union, types.UnionType)
+
+
+def _exact(*allowed: type) -> Any:  # noqa: ANN401 - a cattrs hook
+    def hook(value: object, hint: Any) -> object:  # noqa: ANN401 - a cattrs hook
+        if isinstance(value, bool) and bool not in allowed:
+            raise ValueError(f"{value!r} is not {describe(hint)}")
+        if not isinstance(value, allowed):
+            raise ValueError(f"{value!r} is not {describe(hint)}")  # noqa: TRY004 - cattrs gathers ValueError
+        return hint(value)
+
+    return hook
+
+
+def _union(value: object, hint: Any) -> object:  # noqa: ANN401 - a cattrs hook
+    for part in typing.get_args(hint):
+        if part is type(None):
+            if value is None:
+                return None
+            continue
+        try:
+            return _CONVERTER.structure(value, part)
+        except (cattrs.BaseValidationError, ValueError, TypeError):
+            continue
+    raise ValueError(f"{value!r} is not {describe(hint)}")
+
+
+_CONVERTER = cattrs.Converter(forbid_extra_keys=True)
+_CONVERTER.register_structure_hook(str, _exact(str))
+_CONVERTER.register_structure_hook(bool, _exact(bool))
+_CONVERTER.register_structure_hook(int, _exact(int))
+_CONVERTER.register_structure_hook(float, _exact(int, float))
+_CONVERTER.register_structure_hook(Path, _exact(str, Path))
+_CONVERTER.register_structure_hook_func(lambda hint: _is_union(typing.get_origin(hint)), _union)
+_CONVERTER.register_structure_hook(object, lambda value, _: value)

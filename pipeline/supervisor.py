@@ -1,0 +1,99 @@
+"""Keeps one actor running: restart with backoff, a limit on how often, escalation beyond it.
+
+The arithmetic (`Policy`, `Crashes`) knows no clock; the loop around it is `supervise`. After Erlang/OTP's
+supervisors: more than `crashes` within `period` seconds ends the whole with a reason.
+"""
+
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import attrs
+import trio
+
+from pipeline.errors import Fatal, GaveUp, first_error
+from pipeline.events import ActorRestarted, Bus
+
+
+@attrs.frozen
+class Policy:
+    """How often an actor may crash, and how long to wait before it is started again.
+
+    `temporary` actors are not started again and their death never ends the run.
+    """
+
+    crashes: int = 5
+    period: float = 60.0
+    first_delay: float = 0.1
+    longest_delay: float = 5.0
+    temporary: bool = False
+
+    def exhausted(self, crashes: deque[float], now: float) -> bool:
+        """Forgets crashes older than the period and tells whether there are too many left."""
+        while crashes and crashes[0] <= now - self.period:
+            crashes.popleft()
+        return len(crashes) > self.crashes
+
+    def delay(self, crashes: int, jitter: float = 0.0) -> float:
+        """Gives the wait before the next start: doubling, capped, stretched by up to a quarter of `jitter`."""
+        doubled = self.first_delay * 2.0 ** min(max(crashes - 1, 0), 30)
+        return min(doubled, self.longest_delay) * (1 + jitter / 4)
+
+
+@attrs.define
+class Supervised:
+    """One actor under supervision: what the live view shows, and the handle for a deliberate restart."""
+
+    name: str
+    policy: Policy
+    restarts: int = 0
+    state: str = "starting"
+    last_error: str | None = None
+    _crashes: deque[float] = attrs.field(factory=deque, init=False)
+    _scope: trio.CancelScope | None = attrs.field(default=None, init=False)
+
+    def restart(self, reason: str = "asked to") -> None:
+        """Cancels the present incarnation and starts the next at once; this counts as no crash."""
+        if self._scope is not None:
+            self._scope.cancel(reason)
+
+    async def supervise(self, incarnation: Callable[[], Awaitable[None]], bus: Bus) -> None:
+        """Runs incarnations until one returns.
+
+        Raises GaveUp past the policy's limit, and Fatal as it comes (in a group). Cancellation passes untouched.
+        """
+        while True:
+            self.state = "running"
+            crash: Exception | None = None
+            with trio.CancelScope() as self._scope:
+                try:
+                    await incarnation()
+                except* Fatal:
+                    self.state = "failed"
+                    raise
+                except* Exception as group:  # noqa: BLE001 - any crash; Cancelled is no Exception
+                    crash = first_error(group)
+                    self._note(crash, group)
+            if crash is None and not self._scope.cancelled_caught:
+                self.state = "done"
+                return
+            self._announce(crash, bus)
+            if crash is not None:
+                if self.policy.temporary:
+                    self.state = "ended"
+                    return
+                self.state = "waiting"
+                await trio.sleep(self.policy.delay(len(self._crashes), random.random()))  # noqa: S311 - jitter
+
+    def _note(self, crash: Exception, group: ExceptionGroup[Exception]) -> None:
+        now = trio.current_time()
+        self._crashes.append(now)
+        self.last_error = f"{type(crash).__name__}: {crash}"
+        if not self.policy.temporary and self.policy.exhausted(self._crashes, now):
+            self.state = "failed"
+            raise GaveUp(self.name, len(self._crashes), self.policy.period, crash) from group
+
+    def _announce(self, crash: Exception | None, bus: Bus) -> None:
+        self.restarts += 1
+        error = None if crash is None else self.last_error
+        bus.publish(ActorRestarted(actor=self.name, crashes=len(self._crashes), error=error))
