@@ -1,0 +1,107 @@
+"""The gate: from blocks and speech probabilities to what the uplink sends. Pure; time comes with the blocks.
+
+It opens with a pre-roll, so that no first word is clipped. In `server` turns it stays open long enough after speech
+for the service's own detector to end the turn, then says so; half measures would starve that detector. In `local`
+turns the end of speech is the end of the turn, and the gate shuts with it.
+"""
+
+from collections import deque
+from typing import Literal
+
+import attrs
+
+from pipeline.messages import Captured, SpeechEnded, SpeechStarted, StreamEnded, Uttered, Voiced
+
+
+@attrs.frozen
+class GateSettings:
+    """When speech begins and ends; all times in milliseconds, the threshold a probability.
+
+    `start_ms` of speech open the gate, and `pre_roll_ms` before them go through with them. `end_ms` of quiet end the
+    speech; in server turns the gate stays open until `hangover_ms` of quiet have gone through.
+    """
+
+    threshold: float = 0.5
+    start_ms: float = 60.0
+    pre_roll_ms: float = 300.0
+    end_ms: float = 400.0
+    hangover_ms: float = 1500.0
+
+
+@attrs.define
+class Gate:
+    """Feeds on blocks in order; `speaking` tells whether speech is going on."""
+
+    turns: Literal["server", "local"] = "server"
+    settings: GateSettings = attrs.field(factory=GateSettings)
+    speaking: bool = attrs.field(default=False, init=False)
+    open: bool = attrs.field(default=False, init=False)
+    _before: deque[Captured] = attrs.field(factory=deque, init=False)
+    _run: float = attrs.field(default=0.0, init=False)
+    _quiet: float = attrs.field(default=0.0, init=False)
+    _last_speech: Captured | None = attrs.field(default=None, init=False)
+
+    def push(self, block: Captured, probability: float) -> list[Uttered]:
+        """Takes the next block and gives what goes through, in order."""
+        speech = probability >= self.settings.threshold
+        length = 1000 * block.seconds
+        self._run = self._run + length if speech else 0.0
+        self._quiet = 0.0 if speech else self._quiet + length
+        if speech:
+            self._last_speech = block
+        if not self.open:
+            self._remember(block)
+            return self._open() if self._run >= self.settings.start_ms else []
+        out: list[Uttered] = [_voiced(block)]
+        if not self.speaking and self._run >= self.settings.start_ms:
+            self.speaking = True
+            out.insert(0, SpeechStarted(block.at - (self._run - length) / 1000, block.position))
+        return out + self._end()
+
+    def shut(self) -> list[Uttered]:
+        """Ends speech and stream at once, and forgets the pre-roll: what follows is not for the service."""
+        self._before.clear()
+        self._run = 0.0
+        out = self._speech_ended() if self.speaking else []
+        if self.open:
+            self.open = False
+            out += [StreamEnded()]
+        return out
+
+    def _open(self) -> list[Uttered]:
+        self.open = self.speaking = True
+        first = self._before[0]
+        lead = sum(block.seconds for block in self._before) - self._run / 1000
+        out: list[Uttered] = [SpeechStarted(first.at + lead, first.position)]
+        out += map(_voiced, self._before)
+        self._before.clear()
+        return out
+
+    def _end(self) -> list[Uttered]:
+        out: list[Uttered] = []
+        if self.speaking and self._quiet >= self.settings.end_ms:
+            out += self._speech_ended()
+            if self.turns == "local":
+                self.open = False
+        if self.open and not self.speaking and self._quiet >= self.settings.hangover_ms:
+            self.open = False
+            out += [StreamEnded()]
+        return out
+
+    def _speech_ended(self) -> list[Uttered]:
+        self.speaking = False
+        last = self._last_speech
+        assert last is not None  # noqa: S101 - speech began with one
+        samples = len(last.pcm) // 2
+        return [SpeechEnded(last.at + last.seconds, last.position + samples)]
+
+    def _remember(self, block: Captured) -> None:
+        self._before.append(block)
+        held = sum(one.seconds for one in self._before)
+        longest = (self.settings.pre_roll_ms + self.settings.start_ms) / 1000
+        while held - self._before[0].seconds >= longest - 1e-9:
+            held -= self._before.popleft().seconds
+
+
+def _voiced(block: Captured) -> Voiced:
+    return Voiced(block.pcm, block.at, block.position)

@@ -1,0 +1,186 @@
+"""The player: which turn sounds, which is stale, what of it was heard. Synchronous; the ring does the counting.
+
+Every turn puts marks into the ring: at its first sample, where its audio is whole, at its end. The ring says when each
+was passed, to the sample, and from that come the events.
+"""
+
+import itertools
+from collections.abc import Callable
+from typing import Protocol
+
+import attrs
+import trio
+
+from actors.audio.ring import Crossing, PlayRing
+from pipeline.channels import Outlet
+from pipeline.events import Bus, Ducked, FirstAudio, TurnEnded, TurnInterrupted, milliseconds
+from pipeline.messages import Audible, Interrupted, ReplyAudio
+
+
+class AnySpeaker(Protocol):
+    """What a speaker is to playback, be it a device or a file."""
+
+    ring: PlayRing
+
+    async def write(self, pcm: bytes) -> None:
+        """Puts sound in, waiting for room."""
+
+    async def finish(self) -> None:
+        """Puts in what a change of rate has held back."""
+
+    def fade_out(self, ms: float = ...) -> int:
+        """Ends the sound."""
+
+    async def changed(self) -> None:
+        """Waits until the ring has something to tell."""
+
+
+@attrs.define(eq=False)
+class _Turn:
+    """One reply on its way through the ring; `began` is what the ring had played before its first sample."""
+
+    number: int
+    answers: float | None
+    announced: bool = False
+    marked: bool = False
+    began: int | None = None
+    carried_ms: float = 0.0  # heard on a speaker that was lost since
+    outcome: str | None = None
+
+
+@attrs.define
+class Player:
+    """Keeps the turns in the ring; every method is synchronous and safe to call at any time."""
+
+    bus: Bus
+    audible: Outlet[Audible]
+    fade_ms: float = 5.0
+    acoustic: bool = False
+    _ring: PlayRing = attrs.field(init=False)
+    _fade: Callable[[float], int] = attrs.field(init=False)
+    _turns: dict[int, _Turn] = attrs.field(factory=dict, init=False)
+    _stale: int = attrs.field(default=0, init=False)
+    _ended: int = attrs.field(default=0, init=False)
+    _sounding: bool = attrs.field(default=False, init=False)
+    _tags: itertools.count[int] = attrs.field(factory=itertools.count, init=False)
+    _due: dict[int, Callable[[Crossing], None]] = attrs.field(factory=dict, init=False)
+
+    @property
+    def sounding(self) -> bool:
+        """Whether a reply is audible."""
+        return self._sounding
+
+    def take(self, speaker: AnySpeaker) -> None:
+        """Plays on this speaker from now on."""
+        self._ring, self._fade = speaker.ring, speaker.fade_out
+        self._due.clear()
+
+    def stale(self, turn: int) -> bool:
+        """Whether that turn was interrupted, so that its audio must not be played."""
+        return turn <= self._stale
+
+    def begin(self, audio: ReplyAudio) -> None:
+        """Audio of a turn is about to be written."""
+        turn = self._turns.setdefault(audio.turn, _Turn(audio.turn, audio.answers))
+        if not turn.marked:
+            turn.marked = True
+            self._mark(lambda crossing: self._started(turn, crossing), start=True)
+        self._ring.expecting = True
+
+    def whole(self, number: int) -> None:
+        """All audio of the turn is written."""
+        self._ring.expecting = False
+        if number in self._turns:
+            self._mark(lambda crossing: self._sound(on=False, at=crossing.at))
+
+    def end(self, number: int, outcome: str) -> None:
+        """Nothing more comes for the turn: it ends when its last sample has left."""
+        self._ring.expecting = False
+        turn = self._turns.get(number)
+        if turn is not None:
+            turn.outcome = outcome
+            self._mark(lambda crossing: self._finished(turn, crossing))
+        elif number > self._ended:
+            self._tell_end(number, 0.0, outcome)
+
+    def silence(self, word: Interrupted) -> None:
+        """Ends the sound of the turn and all before it, within the fade."""
+        number = max(self._turns, default=self._stale) if word.turn is None else word.turn
+        self._stale = max(self._stale, number)
+        cut = [turn for turn in self._turns.values() if turn.number <= number]
+        if cut:
+            self._fade(self.fade_ms)
+            self._ring.unduck(self.fade_ms)
+            self._mark(lambda crossing: self._faded(cut, word, crossing))
+        elif number > self._ended:
+            self._tell_interruption(number, 0.0, word, word.at)
+
+    def ducked(self, level: str) -> None:
+        """Says that the level was lowered, or raised again."""
+        self.bus.publish(Ducked(level))
+
+    def broken(self) -> None:
+        """The speaker is lost: what was heard on it is kept, and turns go on on the next one."""
+        self.note()
+        self._due.clear()
+        for turn in list(self._turns.values()):
+            if turn.began is not None:
+                turn.carried_ms += self._ms(self._ring.heard - turn.began)
+            turn.began, turn.marked = None, False
+            if turn.outcome is not None:
+                self._tell_end(turn.number, turn.carried_ms, turn.outcome)
+        self._sound(on=False, at=trio.current_time())
+
+    def note(self) -> None:
+        """Takes what the ring has to tell and publishes what follows from it."""
+        while self._ring.crossings:
+            crossing = self._ring.crossings.popleft()
+            follow = self._due.pop(crossing.tag, None)
+            if follow is not None:
+                follow(crossing)
+
+    # -- what follows when a mark is passed ------------------------------------------------------------------
+
+    def _mark(self, follow: Callable[[Crossing], None], *, start: bool = False) -> None:
+        tag = next(self._tags)
+        self._due[tag] = follow
+        self._ring.mark(tag, start=start)
+
+    def _started(self, turn: _Turn, crossing: Crossing) -> None:
+        turn.began = crossing.heard
+        if not turn.announced:
+            turn.announced = True
+            latency = None if turn.answers is None else milliseconds(crossing.at - turn.answers)
+            self.bus.publish(FirstAudio(turn.number, latency))
+        self._sound(on=True, at=crossing.at)
+
+    def _finished(self, turn: _Turn, crossing: Crossing) -> None:
+        self._tell_end(turn.number, self._heard(turn, crossing), turn.outcome or "completed")
+        self._sound(on=False, at=crossing.at)
+
+    def _faded(self, cut: list[_Turn], word: Interrupted, crossing: Crossing) -> None:
+        for turn in cut:
+            self._tell_interruption(turn.number, self._heard(turn, crossing), word, crossing.at)
+        self._sound(on=False, at=crossing.at)
+
+    def _heard(self, turn: _Turn, crossing: Crossing) -> float:
+        here = 0.0 if turn.began is None else self._ms(crossing.heard - turn.began)
+        return turn.carried_ms + here
+
+    def _ms(self, samples: int) -> float:
+        return milliseconds(samples / self._ring.rate)
+
+    def _tell_interruption(self, number: int, heard_ms: float, word: Interrupted, silent_at: float) -> None:
+        if word.outcome == "interrupted":
+            self.bus.publish(TurnInterrupted(number, heard_ms, milliseconds(max(0.0, silent_at - word.at))))
+        self._tell_end(number, heard_ms, word.outcome)
+
+    def _tell_end(self, number: int, heard_ms: float, outcome: str) -> None:
+        self._turns.pop(number, None)
+        self._ended = max(self._ended, number)
+        self.bus.publish(TurnEnded(number, heard_ms, outcome))
+
+    def _sound(self, *, on: bool, at: float) -> None:
+        if on is not self._sounding:
+            self._sounding = on
+            self.audible.send_nowait(Audible(on, at, self.acoustic))

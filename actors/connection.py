@@ -1,0 +1,279 @@
+"""The connection: dials, sets up, resumes, rotates ahead of goAway, and retries. Network trouble is its daily work."""
+
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+import trio
+
+from actors.downlink import route
+from actors.live import wire
+from actors.live.address import GOOGLE, Address
+from actors.live.commands import Setup
+from actors.live.link import LeaveBy, Link, LinkLost, Renewed, Report
+from actors.live.recovery import STABLE_AFTER, Loss, Phase, decide
+from actors.live.session import Session
+from actors.live.setup import Built, build
+from actors.live.signals import SetupComplete, Signal
+from actors.live.transport import ABNORMAL, Transport, connected, dial_tcp
+from actors.live.vault import Vault
+from pipeline import events as e
+from pipeline.actor import Shared, section
+from pipeline.channels import Inlet, Outlet
+from pipeline.environment import Environment
+from pipeline.errors import Refused, TransportLost, first_error
+from pipeline.messages import CallNews, Reply, ReplyControl
+from tools.toolbox import Toolbox
+
+SETUP_DEADLINE = 8.0  # seconds for setupComplete
+LEAVE_MARGIN = 3.0  # seconds before goAway's deadline at which we leave, boundary or not
+NO_KEY = "no-key-needed"  # what a service other than Google's is given: the embedded one takes any credential
+
+
+@attrs.define
+class Outage:
+    """How long the service has been out of reach, and how many attempts have failed."""
+
+    since: float
+    attempts: int = 0
+
+
+@attrs.define
+class Connection:
+    """Keeps a link under the session until the far end closes for good.
+
+    Raises Refused, which ends the run, when the service will never talk to us as we are. `endpoint` is a base URL,
+    empty for Google's. `dial` makes the stream: any callable from an address to a Trio stream. `handle_file` keeps the
+    resumption handle on disk for `resume`. A ping goes out every `heartbeat` seconds; a link on which nothing came for
+    `patience` seconds after it is dead. `threads` may be switched off where time is virtual.
+    Cancellation closes the socket in order, within half a second.
+    """
+
+    reports: Inlet[Report]
+    uplink: Outlet[Link]
+    downlink: Outlet[Link]
+    reply: Outlet[Reply]
+    control: Outlet[ReplyControl]
+    calls: Outlet[CallNews]
+    session: Shared[Session]
+    toolbox: Shared[Toolbox]
+    bus: e.Bus
+    environment: Environment
+    live: Mapping[str, Any] = section("live")
+    endpoint: str = ""
+    api_version: str = "v1beta"
+    key_in: Literal["header", "query"] = "header"
+    handle_file: Path | None = None
+    resume: bool = False
+    heartbeat: float = 20.0
+    patience: float = 60.0
+    dial: Callable[..., Any] = dial_tcp
+    threads: bool = True
+    _built: Built | None = attrs.field(default=None, init=False)
+    _ready: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _known: bool = attrs.field(default=False, init=False)
+    _phase: Phase = attrs.field(default="dial", init=False)
+    _linked_at: float | None = attrs.field(default=None, init=False)
+
+    async def run(self) -> None:
+        """Links, loses, recovers; returns when the far end has closed for good."""
+        self._route(self.session.lost("the connection was started again", trio.current_time()))
+        self._known = self.session.epoch > 0
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._build)
+            await self._keep_linked()
+        self.session.close("the service ended the session")
+
+    async def _build(self) -> None:
+        """Builds the setup while the dialling goes on: the import behind it takes most of a second."""
+        declarations = self.toolbox.declarations()
+
+        def work() -> Built:
+            return build(self.live, declarations, local_turns=self.session.local_turns)
+
+        self._built = await trio.to_thread.run_sync(work, abandon_on_cancel=True) if self.threads else work()
+        self.session.takes_history = self._built.takes_history
+        self._ready.set()
+
+    async def _setup(self) -> Built:
+        await self._ready.wait()
+        assert self._built is not None  # noqa: S101 - set before the event
+        return self._built
+
+    # -- one link after the other ----------------------------------------------------------------------------
+
+    async def _keep_linked(self) -> None:
+        outage = Outage(trio.current_time())
+        why = "the conversation begins"
+        while True:
+            self._route(self.session.dialling(why))
+            lost = await self._one_link(outage)
+            now = trio.current_time()
+            if self._linked_at is not None:
+                stable = now - self._linked_at > STABLE_AFTER or lost is None
+                outage = Outage(now, 0 if stable else outage.attempts)
+                self._linked_at = None
+            if lost is None:
+                why = "ahead of the service going away"
+                self._route(self.session.lost(why, now))
+                continue
+            outage.attempts += 1
+            self._route(self.session.lost(self.bus.secrets.redact(str(lost)), now))
+            if (delay := self._recover(lost, outage, now)) is None:
+                return
+            why = f"attempt {outage.attempts}"
+            await trio.sleep(delay)
+
+    def _recover(self, lost: TransportLost, outage: Outage, now: float) -> float | None:
+        """Decides what follows a loss: gives the wait before the next attempt, None at the end, or raises Refused."""
+        loss = Loss(
+            lost.code,
+            lost.reason,
+            self._phase,
+            has_handle=self.session.handle is not None,
+            attempt=outage.attempts,
+            down_for=now - outage.since,
+            known=self._known,
+        )
+        decision = decide(loss, random.random())  # noqa: S311 - jitter
+        if decision.action == "end":
+            return None
+        if decision.action == "give up":
+            raise Refused(self._advice(lost))
+        if decision.action == "fresh":
+            self.session.handle = None
+        wait = f" in {decision.delay:.2g} s" if decision.delay else " at once"
+        self.bus.publish(e.Trouble(f"connection lost: {decision.why}", lost.code, f"{decision.action}{wait}"))
+        return decision.delay
+
+    async def _one_link(self, outage: Outage) -> TransportLost | None:
+        """Makes one link and keeps it; gives how it was lost, or None if we left ahead of the service's going."""
+        self._phase = "dial"
+        lost: TransportLost | None = TransportLost(ABNORMAL, "the link was given up")
+        try:
+            address = await self._address()
+            async with connected(address, self.dial) as transport:
+                self._phase = "setup"
+                early, resumed = await self._set_up(transport)
+                self._phase = "session"
+                self._announce(transport, outage, early, resumed=resumed)
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._beat, transport)
+                    lost = await self._watch()
+                    nursery.cancel_scope.cancel("the link is over")
+        except* TransportLost as group:
+            lost = first_error(group)
+        return lost
+
+    async def _address(self) -> Address:
+        endpoint, version = self.endpoint, self.api_version
+        headers: Mapping[str, str] = {}
+        if "http_options" in self.live or "httpOptions" in self.live:
+            built = await self._setup()
+            endpoint, version, headers = endpoint or built.base_url or "", built.api_version or version, built.headers
+        endpoint = endpoint or self.environment.base_url or GOOGLE
+        key = self.environment.google_key or ("" if endpoint == GOOGLE else NO_KEY)
+        if not key:
+            raise Refused("talking to Gemini needs an API key: set GOOGLE_API_KEY, or use --backend local")
+        return Address.of(endpoint, version, key, key_in=self.key_in, headers=headers)
+
+    async def _set_up(self, transport: Transport) -> tuple[list[Signal], bool]:
+        """Sends the setup and waits for its answer; gives what else came before it, and whether this is a resume."""
+        built = await self._setup()
+        self._take_saved(built)
+        setup = dict(built.setup)
+        handle = self.session.handle
+        if handle and "sessionResumption" in setup:
+            setup["sessionResumption"] = {**setup["sessionResumption"], "handle": handle}
+        early: list[Signal] = []
+        with trio.move_on_after(SETUP_DEADLINE):
+            await transport.send(wire.encode(Setup(setup)))
+            while True:
+                for signal in wire.decode(await transport.receive()):
+                    if isinstance(signal, SetupComplete):
+                        return early, handle is not None
+                    early.append(signal)
+        raise TransportLost(ABNORMAL, f"the service did not answer the setup within {SETUP_DEADLINE:g} s")
+
+    def _announce(self, transport: Transport, outage: Outage, early: list[Signal], *, resumed: bool) -> None:
+        """The link stands: tells the session, the two ends of the wire and the world."""
+        now = trio.current_time()
+        again = self._known or resumed
+        self._known, self._linked_at = True, now
+        lost_ms = self.session.kept.lost_ms
+        shown = self.session.shown_handle()
+        replayed, effects = self.session.link(resumed=resumed)
+        self._route(effects)
+        link = Link(self.session.epoch, transport)
+        self.downlink.send_nowait(link)
+        self.uplink.send_nowait(link)
+        if again:
+            self.bus.publish(
+                e.SessionResumed(
+                    attempt=outage.attempts + 1,
+                    gap_ms=e.milliseconds(now - outage.since),
+                    replayed_ms=round(replayed, 1),
+                    lost_ms=round(lost_ms, 1),
+                    fresh=not resumed,
+                    handle=shown if resumed else None,
+                )
+            )
+        for signal in early:
+            self._route(self.session.receive(signal, now))
+
+    async def _watch(self) -> TransportLost | None:
+        """Follows the link's reports until it is lost, or until it is time to leave ahead of goAway."""
+        leave_at = float("inf")
+        while True:
+            with trio.move_on_at(leave_at) as deadline:
+                report = await self.reports.receive()
+            if deadline.cancelled_caught:
+                return None
+            if report.epoch != self.session.epoch:
+                continue
+            if isinstance(report, LinkLost):
+                return TransportLost(report.code, report.reason)
+            if isinstance(report, LeaveBy):
+                left = report.deadline - trio.current_time()
+                leave_at = report.deadline - min(LEAVE_MARGIN, left / 2)
+            elif isinstance(report, Renewed):
+                self._save()
+            if leave_at < float("inf") and self.session.idle and self.session.resumable:
+                return None
+
+    async def _beat(self, transport: Transport) -> None:
+        while True:
+            await trio.sleep(self.heartbeat)
+            if not await transport.alive(self.patience):
+                transport.abort()
+
+    # -- the saved handle ------------------------------------------------------------------------------------
+
+    def _take_saved(self, built: Built) -> None:
+        if self.resume and self.handle_file and not self._known and self.session.handle is None:
+            saved = Vault(self.handle_file).load(str(built.setup["model"]), built.setup)
+            self.resume = False  # once: a handle that was refused is not tried again
+            self.session.handle = saved.handle
+            self.bus.secrets.hide(saved.handle, rotating=True)
+            self.bus.publish(e.Notice(saved.note))
+
+    def _save(self) -> None:
+        if self.handle_file and self.session.handle and self._built:
+            try:
+                Vault(self.handle_file).save(self.session.handle, str(self._built.setup["model"]), self._built.setup)
+            except OSError as error:
+                what = f"the session could not be saved to {self.handle_file}: {error.strerror}"
+                self.bus.publish(e.Trouble(what, error.errno or 0, "--resume will not find it"))
+
+    def _route(self, effects: tuple[Any, ...]) -> None:
+        route(effects, self.bus, self.reply, self.control, self.calls)
+
+    def _advice(self, lost: TransportLost) -> str:
+        model = self.live.get("model")
+        where = self.endpoint or self.environment.base_url or GOOGLE
+        if self._phase == "dial":
+            return f"tried to reach {where}: {lost.reason}; check the network and the endpoint"
+        found = f"asked {where} for a session with {model}, and it answered {lost.code}: {lost.reason or 'no reason'}"
+        return f"{found}; check the API key, the model (--model) and the endpoint"

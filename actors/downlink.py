@@ -1,0 +1,72 @@
+"""The downlink: the only reader on the socket. It never waits for anyone but the socket."""
+
+import attrs
+import trio
+
+from actors.live.link import Link, LinkLost, Report
+from actors.live.session import Effect, Session
+from actors.live.wire import decode
+from pipeline.actor import Shared
+from pipeline.channels import Inlet, Outlet
+from pipeline.errors import TransportLost
+from pipeline.events import Bus, Event
+from pipeline.messages import CallNews, Reply, ReplyControl
+
+
+def route(
+    effects: tuple[Effect, ...],
+    bus: Bus,
+    reply: Outlet[Reply],
+    control: Outlet[ReplyControl],
+    calls: Outlet[CallNews],
+    reports: Outlet[Report] | None = None,
+) -> None:
+    """Hands each effect of the session to its edge or to the bus, without waiting."""
+    for effect in effects:
+        if isinstance(effect, Reply):
+            reply.send_nowait(effect)
+        elif isinstance(effect, Event):
+            bus.publish(effect)
+        elif isinstance(effect, ReplyControl):
+            control.send_nowait(effect)
+        elif isinstance(effect, CallNews):
+            calls.send_nowait(effect)
+        elif reports is not None:
+            reports.send_nowait(effect)
+
+
+@attrs.define
+class Downlink:
+    """Reads each link until it breaks, and turns what comes into replies, calls, reports and events.
+
+    Cancellation breaks the link, because nobody would read it any more; its owner then makes another.
+    """
+
+    links: Inlet[Link]
+    reply: Outlet[Reply]
+    control: Outlet[ReplyControl]
+    calls: Outlet[CallNews]
+    reports: Outlet[Report]
+    session: Shared[Session]
+    bus: Bus
+
+    async def run(self) -> None:
+        """Runs until cancelled."""
+        async for link in self.links:
+            try:
+                await self._read(link)
+            finally:
+                link.wire.abort()
+
+    async def _read(self, link: Link) -> None:
+        while True:
+            try:
+                frame = await link.wire.receive()
+            except TransportLost as lost:
+                self.reports.send_nowait(LinkLost(link.epoch, lost.code, lost.reason))
+                return
+            if link.epoch != self.session.epoch or not self.session.linked:
+                continue  # the session has moved on to another link; this one is only being emptied
+            for signal in decode(frame):
+                effects = self.session.receive(signal, trio.current_time())
+                route(effects, self.bus, self.reply, self.control, self.calls, self.reports)

@@ -1,0 +1,1 @@
+"""The Live protocol: a sans-io wire, the session's tables, recovery arithmetic, and one transport."""

@@ -1,0 +1,371 @@
+"""The heart of a live session, sans-io: what to send next, and what each thing the service says leads to.
+
+`receive` turns a signal into messages for the edges and events for the bus; `next_command` gives what belongs on
+the wire; `dialling`, `link`, `lost` and `close` follow the link. No clock, socket, log or await: `now` is passed
+in. One object lives as long as the conversation and is shared by the actors around the socket, so it survives a
+restart of any of them.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import attrs
+
+from actors.live import commands as c
+from actors.live import signals as s
+from actors.live.kept import Kept
+from actors.live.ledger import Ledger
+from actors.live.link import LeaveBy, Renewed, Report, Settled
+from actors.live.state import Happening, State, after
+from actors.live.transcript import History
+from pipeline import events as e
+from pipeline.actor import section
+from pipeline.messages import (
+    CallNews,
+    CallsCancelled,
+    Interrupted,
+    Reply,
+    ReplyAudio,
+    ReplyControl,
+    ReplyEnded,
+    ReplyWhole,
+    Request,
+    Say,
+    SpeechEnded,
+    SpeechStarted,
+    Stop,
+    StreamEnded,
+    ToolAnswer,
+    ToolCalled,
+    Uttered,
+    Voiced,
+)
+from pipeline.secrets import fingerprint
+from tools.search import Grounding
+
+Effect = Reply | ReplyControl | CallNews | Report | e.Event
+STALE_FOR = 1.0  # seconds after `interrupted` in which content still belongs to the interrupted turn
+
+
+@attrs.define
+class Session:
+    """See the module; one object per conversation.
+
+    `kept_seconds` bounds the audio kept for a replay. `turn` is the number of the present or last reply.
+    """
+
+    bus: e.Bus
+    room: Mapping[str, Any] = section("room")
+    kept_seconds: float = 120.0
+    state: State = attrs.field(default=State.DISCONNECTED, init=False)
+    turn: int = attrs.field(default=0, init=False)
+    epoch: int = attrs.field(default=0, init=False)
+    handle: str | None = attrs.field(default=None, init=False)
+    resumable: bool = attrs.field(default=False, init=False)
+    ledger: Ledger = attrs.field(factory=Ledger, init=False)
+    history: History = attrs.field(factory=History, init=False)
+    kept: Kept = attrs.field(init=False)
+    unrecognised: dict[str, int] = attrs.field(factory=dict, init=False)
+    _first: deque[c.Command] = attrs.field(factory=deque, init=False)
+    _replying: bool = attrs.field(default=False, init=False)
+    _generated: bool = attrs.field(default=False, init=False)
+    _interrupted_at: float | None = attrs.field(default=None, init=False)
+    _asked_at: float | None = attrs.field(default=None, init=False)
+    _at: int = attrs.field(default=0, init=False)
+    takes_history: bool = attrs.field(default=True, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.kept = Kept(self.kept_seconds)
+
+    @property
+    def linked(self) -> bool:
+        """Whether a link stands on which the far end is heard."""
+        return self.state in (State.CONNECTED, State.INTERRUPTED, State.CLOSING)
+
+    @property
+    def idle(self) -> bool:
+        """Whether this is a turn boundary: nobody speaks, nothing is owed, and the handle is good."""
+        return not (self._replying or self.kept.speech_open or self.ledger.open or self.kept.cursor < self.kept.end)
+
+    @property
+    def local_turns(self) -> bool:
+        """Whether we, and not the service, say where the user's turns begin and end."""
+        return bool(self.room.get("turns") == "local")
+
+    # -- what goes out ---------------------------------------------------------------------------------------
+
+    def hear(self, item: Uttered | Request) -> tuple[Effect, ...]:
+        """Takes what the user said or asked for, to be sent when its turn comes."""
+        if isinstance(item, Stop):
+            if self.linked and self.takes_history:
+                self._first.append(c.StopGenerating())
+            return ()
+        self.kept.keep(item)
+        return (e.Transcript("user", item.text, final=True),) if isinstance(item, Say) else ()
+
+    def answer(self, answer: ToolAnswer) -> tuple[Effect, ...]:
+        """Takes a tool's answer; one that nobody is owed any more is dropped, and said so."""
+        response = c.ToolResponse(answer.id, answer.name, answer.response, answer.scheduling, answer.will_continue)
+        if self.ledger.answered(response) == "void":
+            why = self.ledger.why_void(answer.id) or "nobody is owed it"
+            return (e.Trouble(f"a late answer of {answer.name}", "void", f"dropped: {why}"),)
+        return ()
+
+    def next_command(self) -> c.Command | None:
+        """Gives what belongs on the wire next: control, then tool answers, then the user's words in order."""
+        if self._first:
+            return self._first[0]
+        due = self.ledger.due()
+        if due is not None:
+            return due
+        while (item := self.kept.next()) is not None:
+            command = self._command(item)
+            self._at = self.kept.cursor
+            if command is not None:
+                return command
+            self.kept.advance(self._at)
+        return None
+
+    def wrote(self, command: c.Command, now: float) -> None:
+        """Notes that the command is on the wire."""
+        if self._first and command is self._first[0]:
+            self._first.popleft()
+        elif isinstance(command, c.ToolResponse):
+            self.ledger.wrote(command)
+        else:
+            if isinstance(command, c.Text):
+                self._asked_at = now
+                self.history.add("user", command.text, told=True)
+            self.kept.advance(self._at)
+
+    def _command(self, item: Uttered | Request) -> c.Command | None:
+        if isinstance(item, Voiced):
+            return c.Audio(item.pcm)
+        if isinstance(item, Say):
+            return c.Text(item.text)
+        if isinstance(item, SpeechStarted):
+            return c.ActivityStart() if self.local_turns else None
+        if isinstance(item, SpeechEnded):
+            self._asked_at = item.at
+            return c.ActivityEnd() if self.local_turns else None
+        if isinstance(item, StreamEnded):
+            return None if self.local_turns else c.AudioStreamEnd()
+        return None
+
+    # -- what comes in ---------------------------------------------------------------------------------------
+
+    def receive(self, signal: s.Signal, now: float) -> tuple[Effect, ...]:
+        """Takes one signal and gives what follows from it, in order."""
+        react = self._reactions.get(type(signal))
+        return tuple(react(self, signal, now)) if react else ()
+
+    def _speech(self, signal: s.Speech, now: float) -> list[Effect]:
+        if self._stale(now):
+            return []
+        effects = self._begin()
+        answers, self._asked_at = self._asked_at, None
+        return [*effects, ReplyAudio(self.turn, signal.pcm, now, answers)]
+
+    def _output_text(self, signal: s.OutputText, now: float) -> list[Effect]:
+        if self._stale(now):
+            return []
+        effects = self._begin()
+        self.history.add("model", signal.text)
+        return [*effects, e.Transcript("model", signal.text, final=False, turn=self.turn)]
+
+    def _input_text(self, signal: s.InputText, _now: float) -> list[Effect]:
+        self.history.add("user", signal.text)
+        return [e.Transcript("user", signal.text, final=False)]
+
+    def _text(self, signal: s.Text, now: float) -> list[Effect]:
+        return [] if signal.thought else self._output_text(s.OutputText(signal.text), now)
+
+    def _interruption(self, _signal: s.Interruption, now: float) -> list[Effect]:
+        effects: list[Effect] = [Interrupted(self.turn, now)]
+        self._interrupted_at = now if self._replying else None
+        if self._replying:
+            effects += self._move(Happening.INTERRUPT, "the user spoke over the reply")
+        effects += self._settle()
+        return effects
+
+    def _generation_complete(self, _signal: s.GenerationComplete, _now: float) -> list[Effect]:
+        if self._replying:
+            self._generated = True
+            return [ReplyWhole(self.turn), *self._settle()]
+        return []
+
+    def _turn_complete(self, signal: s.TurnComplete, _now: float) -> list[Effect]:
+        if signal.status == "IN_PROGRESS":
+            return []
+        effects = [] if self._replying or self._interrupted_at is not None else self._begin()
+        outcome = "completed" if self._interrupted_at is None else "interrupted"
+        effects += [ReplyEnded(self.turn, outcome)]
+        if signal.reason and signal.reason != "TURN_COMPLETE_REASON_UNSPECIFIED":
+            effects.append(e.Trouble("the service cut a reply short", signal.reason, "the conversation goes on"))
+        effects += self._settle(final=True)
+        effects += self._over()
+        return [*effects, Settled(self.epoch)]
+
+    def _waiting(self, _signal: s.WaitingForInput, _now: float) -> list[Effect]:
+        self.kept.answer_begins()
+        return self._settle()
+
+    def _calls(self, signal: s.Calls, _now: float) -> list[Effect]:
+        effects = self._begin()
+        for number, call in enumerate(signal.calls):
+            call_id = call.id or f"unnamed-{self.epoch}-{self.turn}-{number}"
+            if self.ledger.asked(call_id, call.name):
+                effects.append(ToolCalled(call_id, call.name, call.args, self.turn))
+        return effects
+
+    def _calls_voided(self, signal: s.CallsVoided, _now: float) -> list[Effect]:
+        gone = self.ledger.cancel(signal.ids, "the service cancelled the call")
+        return [CallsCancelled(gone, "cancelled by the service")] if gone else []
+
+    def _handle(self, signal: s.Handle, _now: float) -> list[Effect]:
+        self.resumable = signal.resumable and bool(signal.handle)
+        if self.resumable:
+            self.handle = signal.handle
+            self.bus.secrets.hide(signal.handle, rotating=True)
+            self.ledger.handle_renewed()
+            self.history.known()
+            return [Renewed(self.epoch)]
+        return []
+
+    def _go_away(self, signal: s.GoAway, now: float) -> list[Effect]:
+        return [e.GoingAway(e.milliseconds(signal.left)), LeaveBy(self.epoch, now + signal.left)]
+
+    def _grounding(self, signal: s.Grounding, _now: float) -> list[Effect]:
+        found = Grounding.of(signal.metadata)
+        sources = tuple({"number": c.number, "title": c.title, "uri": c.uri} for c in found.citations)
+        return [e.Sources(self.turn, sources)] if sources else []
+
+    def _usage(self, signal: s.UsageReport, _now: float) -> list[Effect]:
+        return [e.Usage(dict(signal.counts))]
+
+    def _unrecognised(self, signal: s.Unrecognised, _now: float) -> list[Effect]:
+        new = [name for name in signal.names if name not in self.unrecognised]
+        for name in signal.names:
+            self.unrecognised[name] = self.unrecognised.get(name, 0) + 1
+        return [e.Notice(f"the service sent {name}, which this version does not know; ignored") for name in new]
+
+    # -- turns -----------------------------------------------------------------------------------------------
+
+    def _begin(self) -> list[Effect]:
+        """Content of a reply: if it is the first, a new turn begins."""
+        if self._replying:
+            return []
+        self.turn += 1
+        self._replying, self._generated, self._interrupted_at = True, False, None
+        self.kept.answer_begins()
+        return [*self._move(Happening.SETTLE, "a reply begins"), *self._said("user")]
+
+    def _over(self) -> list[Effect]:
+        effects = [*self._said("user"), *self._said("model")]
+        self._replying = self._generated = False
+        self._interrupted_at = None
+        return effects + self._move(Happening.SETTLE, "the turn is over")
+
+    def _settle(self, *, final: bool = False) -> list[Effect]:
+        """The answer is whole: what it answers need not be said again, unless a tool still owes a part of it."""
+        if not self.ledger.open:
+            self.kept.settle()
+        if final:
+            self.history.close()
+        return []
+
+    def _stale(self, now: float) -> bool:
+        """Whether content belongs to a turn the user interrupted.
+
+        A service that forgets the turnComplete of an interrupted turn must not mute the assistant for good, so
+        the word of an interruption ages.
+        """
+        if self._interrupted_at is None:
+            return False
+        if now - self._interrupted_at <= STALE_FOR:
+            return True
+        self._replying, self._interrupted_at = False, None
+        return False
+
+    def _said(self, who: str) -> list[Effect]:
+        text = self.history.whole(who)
+        return [e.Transcript(who, text, final=True, turn=self.turn)] if text else []
+
+    def _move(self, happening: Happening, reason: str) -> list[e.SessionStateChanged]:
+        old, self.state = self.state, after(self.state, happening)
+        if old is self.state:
+            return []
+        return [e.SessionStateChanged(old.value, self.state.value, reason)]
+
+    # -- the link --------------------------------------------------------------------------------------------
+
+    def dialling(self, reason: str) -> tuple[Effect, ...]:
+        """A new link is being made."""
+        return tuple(self._move(Happening.DIAL, reason))
+
+    def link(self, *, resumed: bool) -> tuple[float, tuple[Effect, ...]]:
+        """The link stands: gives the milliseconds of audio that go out again, and what follows.
+
+        A resumed session is told what was answered since its handle; a fresh one the whole of what was said, if
+        `takes_history` says that the model takes it.
+        """
+        self.epoch += 1
+        if not resumed:
+            self.handle, self.resumable = None, False
+        self._first.clear()
+        lines = self.history.unknown() if resumed else self.history.all()
+        if lines and self.takes_history:
+            self._first.append(c.History(lines))
+        void = self.ledger.relinked(resumed=resumed)
+        replayed = self.kept.rewind()
+        effects: list[Effect] = [*self._move(Happening.READY, "resumed" if resumed else "set up")]
+        if void:
+            effects.append(CallsCancelled(void, "void: the session that asked is gone"))
+        return replayed, tuple(effects)
+
+    def lost(self, reason: str, now: float) -> tuple[Effect, ...]:
+        """The link is gone; safe to call when it already was. A reply that is whole plays on, others fail."""
+        if self.state in (State.DISCONNECTED, State.CLOSED):
+            return ()
+        effects: list[Effect] = []
+        if self._replying:
+            whole = self._generated and not self.ledger.open
+            effects += [ReplyEnded(self.turn, "completed")] if whole else [Interrupted(self.turn, now, "failed")]
+            if not whole:
+                self.history.forget()
+            effects += [*self._said("user"), *self._said("model")]
+            self.history.close()
+            self._replying = self._generated = False
+        self._interrupted_at = None
+        return (*effects, *self._move(Happening.LOSE, reason))
+
+    def close(self, reason: str = "closed by us") -> None:
+        """The session is over for good, and the bus is told; safe to call at any time."""
+        if self.state is State.CLOSED:
+            return
+        for happening in (Happening.CLOSE, Happening.END):
+            for event in self._move(happening, reason):
+                self.bus.publish(event)
+
+    def shown_handle(self) -> str | None:
+        """Gives what may be shown of the handle."""
+        return fingerprint(self.handle) if self.handle else None
+
+    _reactions: ClassVar[Mapping[type, Callable[..., list[Effect]]]] = {
+        s.Speech: _speech,
+        s.Text: _text,
+        s.InputText: _input_text,
+        s.OutputText: _output_text,
+        s.Interruption: _interruption,
+        s.GenerationComplete: _generation_complete,
+        s.TurnComplete: _turn_complete,
+        s.WaitingForInput: _waiting,
+        s.Calls: _calls,
+        s.CallsVoided: _calls_voided,
+        s.Handle: _handle,
+        s.GoAway: _go_away,
+        s.Grounding: _grounding,
+        s.UsageReport: _usage,
+        s.Unrecognised: _unrecognised,
+    }

@@ -1,0 +1,175 @@
+"""One WebSocket connection over trio-websocket, on any Trio stream, with its measured traps contained.
+
+The traps: a cancelled write leaves half a frame on the wire and poisons the rest; while nobody reads, pings go
+unanswered; an error in the library's reader task must not end the conversation; a peer that goes away before the
+handshake is waited for a minute. So: writes are shielded and bounded in time, the queue is long and the reader
+never waits, the connection lives in a nursery of its own, and every step has a deadline here.
+"""
+
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import attrs
+import certifi
+import trio
+import trio_websocket as ws
+from wsproto.utilities import LocalProtocolError
+
+from actors.live.address import Address
+from pipeline.errors import TransportLost
+
+DIAL_DEADLINE = 5.0  # seconds for TCP and TLS
+HANDSHAKE_DEADLINE = 5.0
+WRITE_DEADLINE = 10.0  # a frame that the far end does not take for so long never will be
+CLOSE_DEADLINE = 0.5
+QUEUE = 512  # messages read ahead, so that pings are answered while a burst is being handed on
+LARGEST = 16 * 2**20  # bytes in a message; the library's own limit of 1 MiB is below what tools may answer
+ABNORMAL = 1006  # RFC 6455, 7.1.5: no close frame came
+UNTRUSTED = 1015  # RFC 6455, 7.1.5: the TLS handshake failed
+
+Dial = Callable[[Address], Awaitable[trio.abc.Stream]]
+
+
+async def dial_tcp(address: Address) -> trio.abc.Stream:
+    """Opens TCP, and TLS on it where the address says so; OSError or ssl.SSLError when it cannot be had."""
+    stream = await trio.open_tcp_stream(address.host, address.port)
+    if not address.tls:
+        return stream
+    context = ssl.create_default_context()
+    context.load_verify_locations(cafile=certifi.where())
+    secure = trio.SSLStream(stream, context, server_hostname=address.host, https_compatible=True)
+    try:
+        await secure.do_handshake()
+    except (trio.BrokenResourceError, OSError):
+        await trio.aclose_forcefully(secure)
+        raise
+    return secure
+
+
+@attrs.define
+class Transport:
+    """An open connection; `connected` makes and closes it."""
+
+    _connection: ws.WebSocketConnection
+    _stream: trio.abc.Stream
+    _scope: trio.CancelScope
+
+    async def send(self, frame: str) -> None:
+        """Writes a whole frame.
+
+        Cancellation waits until the frame is written, at most `WRITE_DEADLINE`. Raises TransportLost when the
+        socket is gone or takes nothing any more; the connection is then broken for both directions.
+        """
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + WRITE_DEADLINE) as deadline:
+            try:
+                await self._connection.send_message(frame)
+            except ws.ConnectionClosed as closed:
+                raise _lost(closed) from None
+            except LocalProtocolError:
+                raise TransportLost(ABNORMAL, "the connection was already closing") from None
+        if deadline.cancelled_caught:
+            self.abort()
+            raise TransportLost(ABNORMAL, f"the far end took nothing for {WRITE_DEADLINE:g} s")
+
+    async def receive(self) -> bytes | str:
+        """Waits for the next message; TransportLost when there will be none. Cancelled means: not taken."""
+        try:
+            return await self._connection.get_message()
+        except ws.ConnectionClosed as closed:
+            raise _lost(closed) from None
+
+    async def alive(self, patience: float) -> bool:
+        """Sends a ping and tells whether its pong came within `patience` seconds.
+
+        Cancellation waits for the write, as in `send`.
+        """
+        with trio.move_on_after(patience):
+            try:
+                await self._connection.ping()
+            except (ws.ConnectionClosed, LocalProtocolError):
+                return False
+            return True
+        return False
+
+    def abort(self) -> None:
+        """Breaks the connection at once, without a close frame."""
+        self._scope.cancel("the link is given up")
+
+
+def _lost(closed: ws.ConnectionClosed) -> TransportLost:
+    reason = closed.reason
+    return TransportLost(ABNORMAL, "") if reason is None else TransportLost(reason.code, reason.reason or "")
+
+
+@asynccontextmanager
+async def connected(address: Address, dial: Dial = dial_tcp) -> AsyncIterator[Transport]:
+    """Gives an open WebSocket connection and closes it, with code 1000, however the block ends.
+
+    Raises TransportLost for anything the network or the far end does: the code is the close code, the HTTP status
+    of a refused handshake, or 1006. Closing takes at most `CLOSE_DEADLINE`, also when cancelled.
+    """
+    stream = await _dialled(address, dial)
+    try:
+        async with trio.open_nursery() as nursery:
+            connection = await _handshaken(nursery, stream, address)
+            try:
+                yield Transport(connection, stream, nursery.cancel_scope)
+            finally:
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_DEADLINE):
+                    await connection.aclose()
+                nursery.cancel_scope.cancel("the connection is closed")
+    except* ws.ConnectionRejected as group:
+        status = next(_leaves(group, ws.ConnectionRejected)).status_code
+        raise TransportLost(status, f"the server answered the handshake with HTTP {status}") from None
+    except* (LocalProtocolError, ws.HandshakeError, ws.ConnectionClosed, OSError, trio.TooSlowError) as group:
+        raise TransportLost(ABNORMAL, f"the connection failed: {next(_leaves(group, Exception))}") from None
+    finally:
+        await trio.aclose_forcefully(stream)
+
+
+async def _dialled(address: Address, dial: Dial) -> trio.abc.Stream:
+    try:
+        with trio.fail_after(DIAL_DEADLINE):
+            return await dial(address)
+    except trio.TooSlowError:
+        raise TransportLost(ABNORMAL, f"{address.shown} did not answer within {DIAL_DEADLINE:g} s") from None
+    except ssl.SSLCertVerificationError as error:
+        raise TransportLost(UNTRUSTED, f"{address.shown} shows a bad certificate: {error.verify_message}") from None
+    except (OSError, trio.BrokenResourceError) as error:
+        raise TransportLost(ABNORMAL, f"{address.shown} could not be reached: {_cause(error)}") from None
+
+
+async def _handshaken(nursery: trio.Nursery, stream: trio.abc.Stream, address: Address) -> ws.WebSocketConnection:
+    with trio.fail_after(HANDSHAKE_DEADLINE):
+        return await ws.wrap_client_stream(
+            nursery,
+            stream,  # type: ignore[arg-type] # the library asks only for what every trio.abc.Stream has
+            address.host if address.port in (80, 443) else f"{address.host}:{address.port}",
+            address.resource,
+            extra_headers=list(address.headers),
+            message_queue_size=QUEUE,
+            max_message_size=LARGEST,
+            receive_buffer_size=None,
+        )
+
+
+def _cause(error: BaseException) -> str:
+    """Gives the plainest words for a failed dial: the system's, for the last address tried."""
+    inner = error.__cause__
+    while isinstance(inner, BaseExceptionGroup):
+        inner = inner.exceptions[-1]
+    shown = inner if isinstance(inner, OSError) else error
+    return str(getattr(shown, "strerror", None) or shown)
+
+
+E = TypeVar("E", bound=BaseException)
+
+
+def _leaves(group: BaseExceptionGroup[Any], kind: type[E]) -> Iterator[E]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error, kind)
+        elif isinstance(error, kind):
+            yield error

@@ -1,0 +1,68 @@
+"""The vault: the resumption handle on disk, so that a conversation outlives a crash of the process.
+
+The file is readable by its owner alone. It names the model and a hash of the setup, because a handle is only good for
+the model that issued it (live-protocol 4.4).
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import attrs
+import msgspec
+
+LIFE = 2 * 3600.0  # seconds a handle stays good after its session ended (live-protocol 6)
+
+
+@attrs.frozen
+class Saved:
+    """A handle as it was found, or the reason in words why there is none to be had."""
+
+    handle: str | None = attrs.field(repr=False)
+    note: str = ""
+
+
+@attrs.define
+class Vault:
+    """Keeps one handle in one file. `clock` is wall time, the only one that outlives a process."""
+
+    path: Path
+    clock: Callable[[], float] = time.time
+
+    def save(self, handle: str, model: str, setup: Mapping[str, object]) -> None:
+        """Replaces the file whole; OSError when it cannot be written."""
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        record = {"handle": handle, "model": model, "setup": setup_hash(setup), "saved_at": self.clock()}
+        aside = self.path.with_name(self.path.name + ".new")
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.encode(record))
+        aside.replace(self.path)
+
+    def load(self, model: str, setup: Mapping[str, object]) -> Saved:
+        """Finds a handle that is still good for this model."""
+        try:
+            record = msgspec.json.decode(self.path.read_bytes())
+            age = self.clock() - float(record["saved_at"])
+            handle, saved_model, saved_setup = str(record["handle"]), record["model"], record["setup"]
+        except FileNotFoundError:
+            return Saved(None, f"there is no saved session in {self.path}; starting a new one")
+        except (OSError, msgspec.DecodeError, KeyError, TypeError, ValueError):
+            return Saved(None, f"the saved session in {self.path} cannot be read; starting a new one")
+        if age > LIFE:
+            return Saved(None, f"the saved session is {age / 3600:.1f} hours old and has expired; starting a new one")
+        if saved_model != model:
+            return Saved(None, f"the saved session was with {saved_model}, not {model}; starting a new one")
+        changed = "" if saved_setup == setup_hash(setup) else "; its settings have changed since"
+        return Saved(handle, f"resuming the session saved {age:.0f} s ago{changed}")
+
+    def forget(self) -> None:
+        """Removes the file, if there is one."""
+        self.path.unlink(missing_ok=True)
+
+
+def setup_hash(setup: Mapping[str, object]) -> str:
+    """Gives a hash of a setup that does not depend on the order of its keys."""
+    return hashlib.sha256(msgspec.json.encode(setup, order="deterministic")).hexdigest()[:16]

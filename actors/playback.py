@@ -1,0 +1,229 @@
+"""Playback: reply audio to the speaker, in order and without a gap; an interruption silences it at once.
+
+Each variant opens its speaker and hands it to `Player`, where the turns are: which one plays, which chunks are stale,
+what was heard. The speaker stays open across interruptions.
+"""
+
+from pathlib import Path
+
+import attrs
+import trio
+
+from actors.audio.paced import PacedSpeaker
+from actors.audio.player import AnySpeaker, Player
+from actors.audio.recording import WavWriter
+from actors.audio.speaker import Speaker
+from actors.audio.timeline import Timeline
+from pipeline.actor import Shared
+from pipeline.channels import Inlet, Outlet
+from pipeline.errors import DeviceUnavailable, Fatal
+from pipeline.events import Bus, DeviceChanged, Trouble, milliseconds
+from pipeline.messages import (
+    OUTPUT_RATE,
+    Audible,
+    Duck,
+    Interrupted,
+    Reply,
+    ReplyAudio,
+    ReplyControl,
+    ReplyEnded,
+    ReplyWhole,
+)
+
+DUCKED = 0.2  # of the level; about -14 dB
+DUCK_MS = 20.0
+REOPEN_PERIOD = 1.0  # seconds between two attempts to have a lost device back
+
+
+@attrs.define
+class _Playback:
+    """What the variants share: three inlets, and the tasks that follow them on one speaker.
+
+    `confirm_ms` is how long the level stays ducked for an interruption that the service does not confirm.
+    """
+
+    reply: Inlet[Reply]
+    control: Inlet[ReplyControl]
+    duck: Inlet[Duck]
+    audible: Outlet[Audible]
+    timeline: Shared[Timeline]
+    bus: Bus
+    confirm_ms: float = 800.0
+    fade_ms: float = 5.0
+    _player: Player = attrs.field(init=False)
+    _turn: int = attrs.field(default=0, init=False)
+    _playing: trio.CancelScope | None = attrs.field(default=None, init=False)
+    _ducking: trio.CancelScope | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._player = Player(self.bus, self.audible, self.fade_ms)
+
+    async def _follow(self, speaker: AnySpeaker) -> None:
+        """Plays on one speaker until cancelled or the speaker is lost."""
+        self._player.take(speaker)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._play, speaker)
+            nursery.start_soon(self._obey)
+            nursery.start_soon(self._lower, speaker)
+            nursery.start_soon(self._listen, speaker)
+
+    async def _play(self, speaker: AnySpeaker) -> None:
+        async for item in self.reply:
+            if self._player.stale(item.turn):
+                continue
+            self._turn = item.turn
+            with trio.CancelScope() as self._playing:
+                if isinstance(item, ReplyAudio):
+                    self._player.begin(item)
+                    await speaker.write(item.pcm)
+                elif isinstance(item, ReplyWhole):
+                    await speaker.finish()
+                    self._player.whole(item.turn)
+                elif isinstance(item, ReplyEnded):
+                    self._player.end(item.turn, item.outcome)
+            self._playing = None
+
+    async def _obey(self) -> None:
+        async for item in self.control:
+            if isinstance(item, Interrupted):
+                self._player.silence(item)
+                if self._playing is not None and self._player.stale(self._turn):
+                    self._playing.cancel("the user interrupted")
+                if self._ducking is not None:
+                    self._ducking.cancel("the interruption is confirmed")
+
+    async def _lower(self, speaker: AnySpeaker) -> None:
+        async for _ in self.duck:
+            if not self._player.sounding:
+                continue
+            speaker.ring.duck(DUCKED, DUCK_MS)
+            self._player.ducked("down")
+            with trio.move_on_after(self.confirm_ms / 1000) as self._ducking:
+                await trio.sleep_forever()
+            confirmed = self._ducking.cancel_called and trio.current_time() < self._ducking.deadline
+            self._ducking = None
+            if not confirmed:
+                speaker.ring.unduck(DUCK_MS)
+                self._player.ducked("up")
+
+    async def _listen(self, speaker: AnySpeaker) -> None:
+        while True:
+            self._player.note()
+            await speaker.changed()
+
+
+@attrs.define
+class Device(_Playback):
+    """A sound device, by name or number; empty means the computer's own choice.
+
+    A device that is lost is taken back as soon as it returns; meanwhile replies play to nobody, so that the
+    conversation goes on. Raises Fatal when there is no device to begin with.
+    """
+
+    device: str | int = ""
+    block_ms: float = 20.0
+
+    async def run(self) -> None:
+        """Runs until cancelled; the device is closed within 5 s."""
+        speaker = self._speaker()
+        try:
+            await speaker.open()
+        except DeviceUnavailable as error:
+            raise Fatal(str(error)) from None
+        what = "opened"
+        while True:
+            await self._use(speaker, what)
+            speaker = await self._without()
+            what = "back"
+
+    def __attrs_post_init__(self) -> None:
+        self._player = Player(self.bus, self.audible, self.fade_ms, acoustic=True)
+
+    def _speaker(self) -> Speaker:
+        return Speaker(self.device if self.device != "" else None, self.block_ms)
+
+    async def _use(self, speaker: Speaker, what: str) -> None:
+        """Plays on the device until it is lost."""
+        try:
+            info = speaker.info
+            self.bus.publish(DeviceChanged("speaker", what, info.device, milliseconds(info.latency)))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._follow, speaker)
+                lost = await speaker.lost()
+                nursery.cancel_scope.cancel("the speaker is lost")
+            self._player.broken()
+            self.bus.publish(DeviceChanged("speaker", "lost", info.device))
+            self.bus.publish(Trouble(str(lost), "speaker", "replies go unheard until it is back"))
+        finally:
+            await speaker.close()
+
+    async def _without(self) -> Speaker:
+        """Plays to nobody until the device can be opened again, and gives it."""
+        paced = PacedSpeaker()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(paced.run, trio.current_time())
+            nursery.start_soon(self._follow, paced)
+            speaker = await self._reopened()
+            nursery.cancel_scope.cancel("the speaker is back")
+        self._player.broken()
+        return speaker
+
+    async def _reopened(self) -> Speaker:
+        while True:
+            await trio.sleep(REOPEN_PERIOD)
+            speaker = self._speaker()
+            try:
+                await speaker.open()
+            except DeviceUnavailable:
+                continue
+            return speaker
+
+
+@attrs.define
+class Recording(_Playback):
+    """A WAV file in place of a device: 24 kHz mono s16 on the microphone's clock, silence included.
+
+    Sample k is what left the speaker k/24000 s after the microphone's first sample. A disk that fills up ends the
+    recording with a warning and not the conversation. Raises BadRecording when the file cannot be made.
+    """
+
+    path: Path = attrs.field(kw_only=True)
+    _writer: WavWriter | None = attrs.field(default=None, init=False)
+
+    async def run(self) -> None:
+        """Runs until cancelled; the file is then whole."""
+        self._writer = WavWriter(self.path, OUTPUT_RATE)
+        speaker = PacedSpeaker(self._record)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._follow, speaker)
+                await speaker.run(await self.timeline.begun())
+        finally:
+            self._close()
+
+    def _record(self, pcm: bytes) -> None:
+        if self._writer is not None:
+            try:
+                self._writer.write(pcm)
+            except DeviceUnavailable as error:
+                self._writer = None
+                self.bus.publish(Trouble(str(error), "disk", "the conversation goes on without the recording"))
+
+    def _close(self) -> None:
+        if self._writer is not None:
+            try:
+                self._writer.close()
+            except DeviceUnavailable as error:
+                self.bus.publish(Trouble(str(error), "disk", "the recording ends early"))
+
+
+@attrs.define
+class Discard(_Playback):
+    """Nobody listens: replies play in real time into nothing."""
+
+    async def run(self) -> None:
+        """Runs until cancelled."""
+        speaker = PacedSpeaker()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._follow, speaker)
+            await speaker.run(await self.timeline.begun())

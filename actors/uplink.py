@@ -1,0 +1,81 @@
+"""The uplink: the only writer on the socket. Control goes ahead of audio; a write is never cut in the middle."""
+
+import attrs
+import trio
+
+from actors.live.link import Link, LinkLost, Report
+from actors.live.session import Session
+from actors.live.wire import encode
+from pipeline.actor import Shared
+from pipeline.channels import Inlet, Outlet
+from pipeline.errors import TransportLost
+from pipeline.events import Bus, Event
+from pipeline.messages import Request, ToolAnswer, Uttered
+
+
+@attrs.define
+class Uplink:
+    """Takes speech, requests and tool answers into the session, and writes what the session wants on the wire.
+
+    Taking never waits for writing, so the edges stay short while the link is down. Cancellation breaks the link,
+    because nobody would write on it any more; its owner then makes another.
+    """
+
+    speech: Inlet[Uttered]
+    requests: Inlet[Request]
+    answers: Inlet[ToolAnswer]
+    links: Inlet[Link]
+    reports: Outlet[Report]
+    session: Shared[Session]
+    bus: Bus
+    _link: Link | None = attrs.field(default=None, init=False)
+    _news: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    async def run(self) -> None:
+        """Runs until cancelled."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._hear, self.speech)
+                nursery.start_soon(self._hear, self.requests)
+                nursery.start_soon(self._answer)
+                nursery.start_soon(self._relink)
+                nursery.start_soon(self._write)
+        finally:
+            if self._link is not None:
+                self._link.wire.abort()
+
+    async def _hear(self, inlet: Inlet[Uttered] | Inlet[Request]) -> None:
+        async for item in inlet:
+            self._tell(self.session.hear(item))
+
+    async def _answer(self) -> None:
+        async for answer in self.answers:
+            self._tell(self.session.answer(answer))
+
+    async def _relink(self) -> None:
+        async for link in self.links:
+            self._link = link
+            self._news.set()
+
+    def _tell(self, effects: tuple[object, ...]) -> None:
+        for effect in effects:
+            if isinstance(effect, Event):
+                self.bus.publish(effect)
+        self._news.set()
+
+    async def _write(self) -> None:
+        while True:
+            link = self._link
+            command = self.session.next_command() if link and link.epoch == self.session.epoch else None
+            if link is None or command is None:
+                self._news = trio.Event()
+                await self._news.wait()
+                continue
+            try:
+                await link.wire.send(encode(command))
+            except TransportLost as lost:
+                self._link = None
+                self.reports.send_nowait(LinkLost(link.epoch, lost.code, lost.reason))
+                continue
+            if link.epoch == self.session.epoch:
+                self.session.wrote(command, trio.current_time())

@@ -1,0 +1,140 @@
+"""The VAD gate: listens to the microphone, marks speech, and lets through what the service should hear.
+
+The variants differ in their engine alone. Everything that decides is in `actors.audio.gate`, which is pure.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import trio
+
+from actors.audio.engines import Engine, Reframer
+from actors.audio.engines import Energy as EnergyEngine
+from actors.audio.engines import Open as OpenEngine
+from actors.audio.engines import Silero as SileroEngine
+from actors.audio.engines import WebRTC as WebRTCEngine
+from actors.audio.gate import Gate, GateSettings
+from actors.audio.timeline import Timeline
+from pipeline.actor import Shared, section
+from pipeline.channels import Inlet, Outlet
+from pipeline.events import Bus, Notice, UserEnded, UserStarted
+from pipeline.messages import Audible, Captured, Duck, SpeechEnded, SpeechStarted, Uttered
+
+ECHO_TAIL = 0.25  # seconds after the speaker has gone quiet in which a room still answers
+
+
+@attrs.define
+class _Vad:
+    """What the variants share. In half duplex nothing passes while the speaker sounds, nor in the room's echo.
+
+    `threshold` is the speech probability from which a block counts as speech; the times are milliseconds, see
+    `GateSettings`. `warm` engines are made in a thread, beside the dialling.
+    """
+
+    captured: Inlet[Captured]
+    audible: Inlet[Audible]
+    speech: Outlet[Uttered]
+    duck: Outlet[Duck]
+    timeline: Shared[Timeline]
+    bus: Bus
+    room: Mapping[str, Any] = section("room")
+    threshold: float = 0.5
+    start_ms: float = 60.0
+    pre_roll_ms: float = 300.0
+    end_ms: float = 400.0
+    hangover_ms: float = 1500.0
+    _gate: Gate = attrs.field(init=False)
+    _sounding: bool = attrs.field(default=False, init=False)
+    _acoustic: bool = attrs.field(default=False, init=False)
+    _quiet_at: float = attrs.field(default=float("-inf"), init=False)
+    _probability: float = attrs.field(default=0.0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        settings = GateSettings(self.threshold, self.start_ms, self.pre_roll_ms, self.end_ms, self.hangover_ms)
+        self._gate = Gate("local" if self.room.get("turns") == "local" else "server", settings)
+
+    def _engine(self) -> Engine:
+        """Makes the variant's engine."""
+        raise AssertionError(self)
+
+    async def run(self) -> None:
+        """Runs until the microphone's edge ends or it is cancelled."""
+        engine = self._engine()
+        reframer = Reframer(engine.samples)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._follow_speaker)
+            async for block in self.captured:
+                frames = reframer.push(block.pcm)
+                if frames:
+                    self._probability = max(engine.probability(frame) for frame in frames)
+                deaf = self._half_duplex(block) and self._echoes(block.at + block.seconds)
+                passed = self._gate.shut() if deaf else self._gate.push(block, self._probability)
+                for item in passed:
+                    self._tell(item)
+                    await self.speech.send(item)
+            nursery.cancel_scope.cancel("the microphone has ended")
+
+    def _tell(self, item: Uttered) -> None:
+        if isinstance(item, SpeechStarted):
+            self.bus.publish(UserStarted(self.timeline.ms(item.at)))
+            if self._sounding and self.room.get("headphones"):
+                self.duck.send_nowait(Duck(item.at))
+        elif isinstance(item, SpeechEnded):
+            self.bus.publish(UserEnded(self.timeline.ms(item.at)))
+
+    def _half_duplex(self, block: Captured) -> bool:
+        """Whether the assistant is deaf while it speaks: as the plan says, or where it would hear itself."""
+        duplex = self.room.get("duplex")
+        hears_itself = block.acoustic and self._acoustic and not self.room.get("headphones")
+        return duplex == "half" or (duplex == "auto" and hears_itself)
+
+    def _echoes(self, now: float) -> bool:
+        return self._sounding or now < self._quiet_at + ECHO_TAIL
+
+    async def _follow_speaker(self) -> None:
+        async for news in self.audible:
+            self._sounding, self._acoustic = news.sounding, news.acoustic
+            if not news.sounding:
+                self._quiet_at = news.at
+
+
+@attrs.define
+class Silero(_Vad):
+    """The Silero neural network, from a wheel that carries its model."""
+
+    def _engine(self) -> Engine:
+        return SileroEngine()
+
+
+@attrs.define
+class WebRTC(_Vad):
+    """The WebRTC project's detector; `aggressiveness` 0 to 3 is how readily it calls a frame noise."""
+
+    aggressiveness: int = 2
+
+    def _engine(self) -> Engine:
+        return WebRTCEngine(self.aggressiveness)
+
+
+@attrs.define
+class Energy(_Vad):
+    """Loudness above an adaptive noise floor; needs numpy alone."""
+
+    def _engine(self) -> Engine:
+        return EnergyEngine()
+
+
+@attrs.define
+class Open(_Vad):
+    """No gate: everything goes to the service, silence included, and the service finds the turns."""
+
+    def _engine(self) -> Engine:
+        return OpenEngine()
+
+    async def run(self) -> None:
+        """Runs until the microphone's edge ends or it is cancelled."""
+        if self.room.get("turns") == "local":
+            self.bus.publish(Notice("an open gate marks no speech; with turns = local the service hears nothing end"))
+        async for block in self.captured:
+            await self.speech.send(_voiced(block))
