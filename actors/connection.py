@@ -13,9 +13,10 @@ from actors.live import wire
 from actors.live.address import GOOGLE, Address
 from actors.live.commands import Setup
 from actors.live.link import LeaveBy, Link, LinkLost, Renewed, Report
+from actors.live.recall import recall
 from actors.live.recovery import STABLE_AFTER, Loss, Phase, decide
 from actors.live.session import Session
-from actors.live.setup import Built, build
+from actors.live.setup import Built
 from actors.live.signals import SetupComplete, Signal
 from actors.live.transport import ABNORMAL, Transport, connected, dial_tcp
 from actors.live.vault import Vault
@@ -46,8 +47,9 @@ class Connection:
 
     Raises Refused, which ends the run, when the service will never talk to us as we are. `endpoint` is a base URL,
     empty for Google's. `dial` makes the stream: any callable from an address to a Trio stream. `handle_file` keeps the
-    resumption handle on disk for `resume`. A ping goes out every `heartbeat` seconds; a link on which nothing came for
-    `patience` seconds after it is dead. `threads` may be switched off where time is virtual.
+    resumption handle on disk for `resume`, and `cache` the last setup that was built. A ping goes out every
+    `heartbeat` seconds; a link on which nothing comes for `patience` seconds after it is dead. `threads` may be
+    switched off where time is virtual.
     Cancellation closes the socket in order, within half a second.
     """
 
@@ -66,6 +68,7 @@ class Connection:
     api_version: str = "v1beta"
     key_in: Literal["header", "query"] = "header"
     handle_file: Path | None = None
+    cache: Path | None = None
     resume: bool = False
     heartbeat: float = 20.0
     patience: float = 60.0
@@ -91,7 +94,7 @@ class Connection:
         declarations = self.toolbox.declarations()
 
         def work() -> Built:
-            return build(self.live, declarations, local_turns=self.session.local_turns)
+            return recall(self.cache, self.live, declarations, local_turns=self.session.local_turns)
 
         self._built = await trio.to_thread.run_sync(work, abandon_on_cancel=True) if self.threads else work()
         self.session.takes_history = self._built.takes_history

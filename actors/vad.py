@@ -10,16 +10,13 @@ import attrs
 import trio
 
 from actors.audio.engines import Engine, Reframer
-from actors.audio.engines import Energy as EnergyEngine
-from actors.audio.engines import Open as OpenEngine
-from actors.audio.engines import Silero as SileroEngine
-from actors.audio.engines import WebRTC as WebRTCEngine
+from actors.audio.engines.energy import Energy as EnergyEngine
 from actors.audio.gate import Gate, GateSettings
 from actors.audio.timeline import Timeline
 from pipeline.actor import Shared, section
 from pipeline.channels import Inlet, Outlet
 from pipeline.events import Bus, Notice, UserEnded, UserStarted
-from pipeline.messages import Audible, Captured, Duck, SpeechEnded, SpeechStarted, Uttered
+from pipeline.messages import Audible, Captured, Duck, SpeechEnded, SpeechStarted, Uttered, Voiced
 
 ECHO_TAIL = 0.25  # seconds after the speaker has gone quiet in which a room still answers
 
@@ -104,6 +101,8 @@ class Silero(_Vad):
     """The Silero neural network, from a wheel that carries its model."""
 
     def _engine(self) -> Engine:
+        from actors.audio.engines.silero import Silero as SileroEngine  # noqa: PLC0415 - only where it is used
+
         return SileroEngine()
 
 
@@ -114,6 +113,8 @@ class WebRTC(_Vad):
     aggressiveness: int = 2
 
     def _engine(self) -> Engine:
+        from actors.audio.engines.webrtc import Webrtc as WebRTCEngine  # noqa: PLC0415 - only where it is used
+
         return WebRTCEngine(self.aggressiveness)
 
 
@@ -129,12 +130,9 @@ class Energy(_Vad):
 class Open(_Vad):
     """No gate: everything goes to the service, silence included, and the service finds the turns."""
 
-    def _engine(self) -> Engine:
-        return OpenEngine()
-
     async def run(self) -> None:
         """Runs until the microphone's edge ends or it is cancelled."""
         if self.room.get("turns") == "local":
             self.bus.publish(Notice("an open gate marks no speech; with turns = local the service hears nothing end"))
         async for block in self.captured:
-            await self.speech.send(_voiced(block))
+            await self.speech.send(Voiced(block.pcm, block.at, block.position))

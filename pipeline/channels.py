@@ -18,6 +18,7 @@ import trio
 from pipeline.errors import EdgeOverflow, PlanError
 
 T = TypeVar("T")
+MEGABYTE = 1_000_000
 DROP_REPORT_PERIOD = 1.0  # seconds between two reports of one burst of drops
 
 
@@ -63,7 +64,9 @@ class Capacity:
         return float(getattr(message, "seconds", 0.0))
 
     def __str__(self) -> str:
-        return f"{self.amount:g} {self.unit}"
+        if self.unit == "bytes":
+            return f"{self.amount / 1e6:g} MB" if self.amount >= MEGABYTE else f"{self.amount:g} B"
+        return f"{self.amount:g} {'item' if self.amount == 1 and self.unit == 'items' else self.unit}"
 
 
 @attrs.define

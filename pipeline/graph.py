@@ -89,8 +89,9 @@ def load_name(name: object, where: str) -> Any:  # noqa: ANN401 - any class or f
         sys.path.append("")  # the user's own modules lie in the working folder, behind the house's own
     try:
         found: Any = importlib.import_module(module)
-    except ImportError as error:
-        raise PlanError(f"{where} names {name!r}, but module {module} cannot be imported: {error}") from error
+    except Exception as error:  # whatever a user's module does when it is imported
+        why = f"{type(error).__name__}: {error}"
+        raise PlanError(f"{where} names {name!r}, but module {module} cannot be imported: {why}") from error
     for part in attribute.split("."):
         if not hasattr(found, part):
             raise PlanError(f"{where} names {name!r}, but {module} has no {attribute}")

@@ -1,0 +1,1 @@
+"""The front door: the launchers, and one module per command."""

@@ -1,0 +1,78 @@
+"""From command-line options to a plan, an environment and one line that says who will answer."""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+import platformdirs
+
+from pipeline.environment import Environment
+from pipeline.plan import Plan
+
+APP = "live-assistant"
+GEMINI, LOCAL = "gemini", "local"
+
+
+@attrs.frozen
+class Arrangement:
+    """What a conversation needs before it starts; `local` is whether the embedded service answers."""
+
+    plan: Plan
+    environment: Environment
+    local: bool
+    who: str
+
+
+def arrange(options: argparse.Namespace) -> Arrangement:
+    """Builds the plan of a `talk` or `demo`; PlanError for what is wrong in files and settings."""
+    environment = Environment.read()
+    plan = Plan.load(*options.config)
+    given = vars(options)
+    for key, value in _settings(given).items():
+        plan.set(key, value, "the command line")
+    endpoint = given.get("endpoint")
+    backend = given.get("backend") or (GEMINI if environment.google_key or endpoint else LOCAL)
+    plan.set(
+        "actors.connection.handle_file",
+        str(Path(platformdirs.user_state_path(APP)) / "session.json"),
+        "the command line",
+    )
+    plan.set("actors.connection.cache", str(Path(platformdirs.user_cache_path(APP)) / "setup.json"), "the command line")
+    for setting in options.set:
+        plan.set_text(setting)
+    local = backend == LOCAL and not endpoint
+    return Arrangement(plan, environment, local, _who(local=local, endpoint=endpoint, environment=environment))
+
+
+def _settings(given: Mapping[str, object]) -> dict[str, object]:
+    """Translates options into keys of the plan."""
+    settings: dict[str, object] = {}
+    if given.get("model"):
+        settings["live.model"] = given["model"]
+    if given.get("turns"):
+        settings["room.turns"] = given["turns"]
+    if given.get("endpoint"):
+        settings["actors.connection.endpoint"] = given["endpoint"]
+    if given.get("resume"):
+        settings["actors.connection.resume"] = True
+    if given.get("input"):
+        settings["actors.microphone"] = {"use": "actors.microphone:Recording", "path": given["input"]}
+    if given.get("output"):
+        settings["actors.playback"] = {"use": "actors.playback:Recording", "path": given["output"]}
+    return settings
+
+
+def _who(*, local: bool, endpoint: object, environment: Environment) -> str:
+    if local:
+        why = "" if environment.google_key else "; set GOOGLE_API_KEY to talk to Gemini"
+        return f"the embedded service answers, with a small vocabulary{why}"
+    return f"{endpoint} answers" if endpoint else "Gemini answers"
+
+
+def serve_locally(plan: Plan, url: str) -> None:
+    """Points a plan at the embedded service: the Live endpoint, and the weather that needs no network."""
+    plan.set("actors.connection.endpoint", url, "the embedded service")
+    if "tools.weather" in plan.table("tools").get("use", []):
+        plan.set("tools.weather.geocoding_url", f"{url}/v1/search", "the embedded service")
+        plan.set("tools.weather.forecast_url", f"{url}/v1/forecast", "the embedded service")

@@ -1,0 +1,67 @@
+"""A plan on paper: as TOML, as a text graph, and for Graphviz."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import tomli_w
+
+from pipeline.graph import OUTSIDE, EdgeSpec, Graph
+from pipeline.plan import Plan
+
+
+def as_toml(plan: Plan) -> str:
+    """Gives the merged plan as TOML that can be used again with --config; objects set from code show as text."""
+    return tomli_w.dumps(_plain(plan.tables))
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - TOML has any shape
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, str | bool | int | float) else str(value)
+
+
+def as_text(graph: Graph) -> str:
+    """Gives the graph as text: each actor, and below it where its edges lead."""
+    return "\n".join(_lines(graph))
+
+
+def _lines(graph: Graph) -> Iterator[str]:
+    width = max(len(edge.carries.__name__) for edge in graph.edges.values())
+    for name, used, outputs in _senders(graph):
+        yield f"# {name}  ({used})"
+        for edge in outputs:
+            spec = graph.edges[edge]
+            readers = " ".join(graph.readers(edge)) or "nobody"
+            yield f"#   --> {readers:<11} {edge:<15} {spec.carries.__name__:<{width}}  {_bound(spec)}"
+
+
+def _senders(graph: Graph) -> Iterator[tuple[str, str, list[str]]]:
+    for node in graph.nodes.values():
+        yield node.name, f"{node.made.__module__}:{node.made.__qualname__}", list(node.outputs.values())
+    yield OUTSIDE, "the program around the pipeline", list(graph.outside_outputs.values())
+
+
+def _bound(spec: EdgeSpec) -> str:
+    return f"{spec.capacity}, {spec.overflow.value}{', optional' if spec.optional else ''}"
+
+
+def as_dot(graph: Graph) -> str:
+    """Gives the graph in Graphviz's language."""
+    lines = [
+        "digraph plan {",
+        "  rankdir=LR;",
+        "  node [shape=box, fontname=sans];",
+        "  edge [fontname=sans, fontsize=9];",
+    ]
+    for name, used, outputs in _senders(graph):
+        lines.append(f'  "{name}" [label="{name}\\n{used}"];')
+        for edge in outputs:
+            spec = graph.edges[edge]
+            style = "dashed" if spec.optional else "solid"
+            lines += [
+                f'  "{name}" -> "{reader}" [label="{edge}\\n{spec.carries.__name__}, {_bound(spec)}", style={style}];'
+                for reader in graph.readers(edge)
+            ]
+    return "\n".join([*lines, "}"])
