@@ -47,7 +47,7 @@ class Connection:
 
     Raises Refused, which ends the run, when the service will never talk to us as we are. `endpoint` is a base URL,
     empty for Google's. `dial` makes the stream: any callable from an address to a Trio stream. `handle_file` keeps the
-    resumption handle on disk for `resume`, and `cache` the last setup that was built. A ping goes out every
+    resumption handle on disk for `resume`, and `cache` the last setup that was built; empty keeps nothing. A ping goes out every
     `heartbeat` seconds; a link on which nothing comes for `patience` seconds after it is dead. `threads` may be
     switched off where time is virtual.
     Cancellation closes the socket in order, within half a second.
@@ -67,8 +67,8 @@ class Connection:
     endpoint: str = ""
     api_version: str = "v1beta"
     key_in: Literal["header", "query"] = "header"
-    handle_file: Path | None = None
-    cache: Path | None = None
+    handle_file: str = ""
+    cache: str = ""
     resume: bool = False
     heartbeat: float = 20.0
     patience: float = 60.0
@@ -92,9 +92,10 @@ class Connection:
     async def _build(self) -> None:
         """Builds the setup while the dialling goes on: the import behind it takes most of a second."""
         declarations = self.toolbox.declarations()
+        cache = Path(self.cache) if self.cache else None
 
         def work() -> Built:
-            return recall(self.cache, self.live, declarations, local_turns=self.session.local_turns)
+            return recall(cache, self.live, declarations, local_turns=self.session.local_turns)
 
         self._built = await trio.to_thread.run_sync(work, abandon_on_cancel=True) if self.threads else work()
         self.session.takes_history = self._built.takes_history
@@ -256,7 +257,7 @@ class Connection:
 
     def _take_saved(self, built: Built) -> None:
         if self.resume and self.handle_file and not self._known and self.session.handle is None:
-            saved = Vault(self.handle_file).load(str(built.setup["model"]), built.setup)
+            saved = Vault(Path(self.handle_file)).load(str(built.setup["model"]), built.setup)
             self.resume = False  # once: a handle that was refused is not tried again
             self.session.handle = saved.handle
             self.bus.secrets.hide(saved.handle, rotating=True)
@@ -265,7 +266,9 @@ class Connection:
     def _save(self) -> None:
         if self.handle_file and self.session.handle and self._built:
             try:
-                Vault(self.handle_file).save(self.session.handle, str(self._built.setup["model"]), self._built.setup)
+                Vault(Path(self.handle_file)).save(
+                    self.session.handle, str(self._built.setup["model"]), self._built.setup
+                )
             except OSError as error:
                 what = f"the session could not be saved to {self.handle_file}: {error.strerror}"
                 self.bus.publish(e.Trouble(what, error.errno or 0, "--resume will not find it"))

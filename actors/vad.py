@@ -4,7 +4,7 @@ The variants differ in their engine alone. Everything that decides is in `actors
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 import trio
@@ -110,7 +110,7 @@ class Silero(_Vad):
 class WebRTC(_Vad):
     """The WebRTC project's detector; `aggressiveness` 0 to 3 is how readily it calls a frame noise."""
 
-    aggressiveness: int = 2
+    aggressiveness: Literal[0, 1, 2, 3] = 2
 
     def _engine(self) -> Engine:
         from actors.audio.engines.webrtc import Webrtc as WebRTCEngine  # noqa: PLC0415 - only where it is used

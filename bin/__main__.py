@@ -33,8 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _explained(error: Exception) -> tuple[str, int]:
     """Gives the sentence and the exit code for an error meant for people; no sentence for a bug."""
     from pipeline.environment import Environment
-    from pipeline.errors import AssistantError, BadRecording, PlanError
+    from pipeline.errors import AssistantError, BadRecording, PlanError, first_error
 
+    if isinstance(error, ExceptionGroup) and error.split(AssistantError)[1] is None:
+        error = first_error(error)
     if not isinstance(error, AssistantError):
         return "", 1
     try:

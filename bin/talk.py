@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -17,6 +18,9 @@ from pipeline.conversation import Conversation, converse
 from pipeline.events import Bus
 from telemetry.lines import Lines
 from telemetry.log import EventLog
+
+if TYPE_CHECKING:
+    from actors.emulator.service import Service
 
 INTERRUPTED = 130
 LAST_RESORT = 1.8  # seconds after Ctrl-C at which the process ends whatever a device or disk is doing
@@ -35,8 +39,13 @@ async def _main(arrangement: Arrangement, options: argparse.Namespace) -> int:
 
 
 @asynccontextmanager
-async def conversing(arrangement: Arrangement, options: argparse.Namespace) -> AsyncIterator[Conversation]:
-    """Runs the arranged conversation with its listeners; they hear its last event before this ends."""
+async def conversing(
+    arrangement: Arrangement, options: argparse.Namespace, service: "Service | None" = None
+) -> AsyncIterator[Conversation]:
+    """Runs the arranged conversation with its listeners; they hear its last event before this ends.
+
+    `service` is the embedded service to use where it is to answer; without one, one is made.
+    """
     bus = Bus(arrangement.environment.secrets())
     log = EventLog.open(Path(options.events), bus) if options.events else None
     async with trio.open_nursery() as listeners:
@@ -46,21 +55,21 @@ async def conversing(arrangement: Arrangement, options: argparse.Namespace) -> A
             print(f"assistant: {arrangement.who}. Ctrl-C ends.", flush=True)
             listeners.start_soon(Lines(bus.secrets).run, bus.subscribe())
         async with (
-            _service(arrangement),
+            _answering(arrangement, service),
             converse(arrangement.plan, bus=bus, environment=arrangement.environment) as conversation,
         ):
             yield conversation
 
 
 @asynccontextmanager
-async def _service(arrangement: Arrangement) -> AsyncIterator[None]:
+async def _answering(arrangement: Arrangement, service: "Service | None") -> AsyncIterator[None]:
     """Runs the embedded service where it is to answer."""
     if not arrangement.local:
         yield
         return
     from actors.emulator.service import Service, running
 
-    async with running(Service()) as address:
+    async with running(service or Service()) as address:
         serve_locally(arrangement.plan, address.url)
         yield
 

@@ -110,7 +110,9 @@ class Edge(Generic[T]):
         # Unbounded beneath: the bound is the weight counted in offer(), which knows bytes and seconds.
         self._send, self._receive = trio.open_memory_channel[T](math.inf)
 
-    def __len__(self) -> int:
+    @property
+    def waiting(self) -> int:
+        """How many messages are waiting for the reader."""
         return self._receive.statistics().current_buffer_used
 
     def outlet(self) -> "Outlet[T]":
@@ -135,7 +137,7 @@ class Edge(Generic[T]):
     def offer(self, end: trio.MemorySendChannel[T], message: T) -> bool:
         """Sends if there is room, or if the policy makes room; False only where the policy is `block`."""
         weight = self.capacity.weigh(message)
-        if self.held + weight > self.capacity.amount and len(self):
+        if self.held + weight > self.capacity.amount and self.waiting:
             if self.overflow is Overflow.BLOCK and end.statistics().open_receive_channels:
                 return False
             if self.overflow is Overflow.FAIL:
@@ -164,7 +166,7 @@ class Edge(Generic[T]):
         await self._room.park()
 
     def _make_room(self, weight: float) -> None:
-        while self.held + weight > self.capacity.amount and len(self):
+        while self.held + weight > self.capacity.amount and self.waiting:
             oldest = self._receive.receive_nowait()
             self.held = max(0.0, self.held - self.capacity.weigh(oldest))
             milliseconds = 1000 * float(getattr(oldest, "seconds", 0.0))

@@ -52,11 +52,11 @@ class House:
             arguments: dict[str, Any] = dict(node.settings)
             for port in node.signature.inputs:
                 edge = self.edges.get(node.inputs.get(port, ""))
-                arguments[port] = ends.enter_context(edge.inlet() if edge else Inlet(None, None))
+                arguments[port] = ends.enter_context(edge.inlet() if edge is not None else Inlet(None, None))
             for port in node.signature.outputs:
                 edge = self.edges.get(node.outputs.get(port, ""))
                 live = edge is not None and self.graph.readers(edge.name)
-                arguments[port] = ends.enter_context(edge.outlet() if edge and live else Outlet(None, None))
+                arguments[port] = ends.enter_context(edge.outlet() if edge is not None and live else Outlet(None, None))
             for name, kind in node.signature.shared.items():
                 arguments[name] = self.shared(kind)
             arguments.update(self._given(node.signature))

@@ -4,7 +4,6 @@ Every turn puts marks into the ring: at its first sample, where its audio is who
 was passed, to the sample, and from that come the events.
 """
 
-import itertools
 from collections.abc import Callable
 from typing import Protocol
 
@@ -62,7 +61,7 @@ class Player:
     _stale: int = attrs.field(default=0, init=False)
     _ended: int = attrs.field(default=0, init=False)
     _sounding: bool = attrs.field(default=False, init=False)
-    _tags: itertools.count[int] = attrs.field(factory=itertools.count, init=False)
+    _tag: int = attrs.field(default=0, init=False)
     _due: dict[int, Callable[[Crossing], None]] = attrs.field(factory=dict, init=False)
 
     @property
@@ -142,9 +141,9 @@ class Player:
     # -- what follows when a mark is passed ------------------------------------------------------------------
 
     def _mark(self, follow: Callable[[Crossing], None], *, start: bool = False) -> None:
-        tag = next(self._tags)
-        self._due[tag] = follow
-        self._ring.mark(tag, start=start)
+        self._tag += 1
+        self._due[self._tag] = follow
+        self._ring.mark(self._tag, start=start)
 
     def _started(self, turn: _Turn, crossing: Crossing) -> None:
         turn.began = crossing.heard

@@ -203,7 +203,7 @@ class Session:
         effects += [ReplyEnded(self.turn, outcome)]
         if signal.reason and signal.reason != "TURN_COMPLETE_REASON_UNSPECIFIED":
             effects.append(e.Trouble("the service cut a reply short", signal.reason, "the conversation goes on"))
-        effects += self._settle(final=True)
+        effects += self._settle()
         effects += self._over()
         return [*effects, Settled(self.epoch)]
 
@@ -263,16 +263,15 @@ class Session:
 
     def _over(self) -> list[Effect]:
         effects = [*self._said("user"), *self._said("model")]
+        self.history.close()
         self._replying = self._generated = False
         self._interrupted_at = None
         return effects + self._move(Happening.SETTLE, "the turn is over")
 
-    def _settle(self, *, final: bool = False) -> list[Effect]:
+    def _settle(self) -> list[Effect]:
         """The answer is whole: what it answers need not be said again, unless a tool still owes a part of it."""
         if not self.ledger.open:
             self.kept.settle()
-        if final:
-            self.history.close()
         return []
 
     def _stale(self, now: float) -> bool:

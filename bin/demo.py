@@ -1,0 +1,100 @@
+"""`assistant demo`: a recorded conversation through the whole pipeline, against the embedded service."""
+
+import argparse
+import tempfile
+import tomllib
+from pathlib import Path
+
+import attrs
+import trio
+
+from actors.audio.recording import read_mono
+from actors.audio.stereo import write_stereo
+from actors.emulator.service import Service
+from bin.arrange import Arrangement, arrange
+from bin.ending import Ending
+from bin.talk import conversing, until_over
+from pipeline.errors import PlanError
+from pipeline.events import Event, Subscription, UserStarted
+from pipeline.messages import OUTPUT_RATE
+from telemetry.table import LatencyTable
+
+DEMOS = Path(__file__).parent / "demos"
+LINGER = 5.0
+
+
+@attrs.frozen
+class Cut:
+    """The network fails `after` seconds into the utterance of that number, counted from 1."""
+
+    utterance: int
+    after: float
+
+
+def main(options: argparse.Namespace) -> int:
+    """Lists the demos, or plays one and gives the exit code."""
+    scripts = tomllib.loads((DEMOS / "demos.toml").read_text("utf-8"))
+    demos = {name: script for name, script in scripts.items() if isinstance(script, dict)}
+    if options.list:
+        for name, script in demos.items():
+            print(f"{name:<14}{script['shows']} ({script['seconds']:.0f} s)")
+        return 0
+    if options.name not in demos:
+        raise PlanError(f"there is no demo {options.name!r}; there are {', '.join(demos)}")
+    script = demos[options.name]
+    recording = DEMOS / script["file"]
+    folder = Path(tempfile.mkdtemp(prefix="assistant-demo-"))
+    output = Path(options.output) if options.output else folder / "assistant.wav"
+    arranged = vars(options) | {
+        "input": str(recording),
+        "output": str(output),
+        "backend": "local",
+        "set": [*options.set, 'actors.connection.handle_file=""'],
+    }
+    options = argparse.Namespace(**arranged)
+    if not options.quiet:
+        print(f"assistant: {script['title']}. {script['shows']}")
+        print("assistant: the weather comes from a built-in table, the voice from the embedded service")
+    cuts = [Cut(cut["utterance"], cut["after"]) for cut in script.get("cuts", [])]
+    code = trio.run(_main, arrange(options), options, cuts, restrict_keyboard_interrupt_to_checkpoints=True)
+    if not options.quiet and code == 0:
+        both = folder / "conversation.wav"
+        write_stereo(both, OUTPUT_RATE, read_mono(recording, OUTPUT_RATE), read_mono(output, OUTPUT_RATE))
+        print(f"assistant: the conversation, you on the left, the assistant on the right: {both}")
+    return code
+
+
+async def _main(arrangement: Arrangement, options: argparse.Namespace, cuts: list[Cut]) -> int:
+    service = Service()
+    table = LatencyTable()
+    async with conversing(arrangement, options, service) as conversation:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_measure, conversation.events(), table)
+            if cuts:
+                nursery.start_soon(_cut, conversation.events(), service, cuts)
+            code = await until_over(conversation, Ending(LINGER))
+            nursery.cancel_scope.cancel("the demo is over")
+    if not options.quiet:
+        print("\n".join(table.lines()))
+    return code
+
+
+async def _measure(events: Subscription, table: LatencyTable) -> None:
+    async for event in events:
+        table.feed(event)
+
+
+async def _cut(events: Subscription, service: Service, cuts: list[Cut]) -> None:
+    """Breaks every connection in the middle of the utterances that the script names, as a network would."""
+    utterance = 0
+    async for event in events:
+        utterance += _begins(event)
+        for cut in cuts:
+            if cut.utterance == utterance and _begins(event):
+                await trio.sleep(cut.after)
+                for connection in list(service.connections):
+                    connection.cut()
+
+
+def _begins(event: Event) -> bool:
+    return isinstance(event, UserStarted)

@@ -1,0 +1,51 @@
+"""How long each turn took, as a table at the end."""
+
+import attrs
+
+from pipeline import events as e
+
+
+@attrs.define
+class _Row:
+    turn: int
+    latency_ms: float | None = None
+    heard_ms: float = 0.0
+    silent_after_ms: float | None = None
+    outcome: str = ""
+    tools: int = 0
+
+
+@attrs.define
+class LatencyTable:
+    """Gathers turns from events; `lines` gives the table."""
+
+    _rows: dict[int, _Row] = attrs.field(factory=dict, init=False)
+    _tools: int = attrs.field(default=0, init=False)
+
+    def feed(self, event: e.Event) -> None:
+        """Takes the next event."""
+        if isinstance(event, e.ToolStarted):
+            self._tools += 1
+        elif isinstance(event, e.FirstAudio):
+            row = self._row(event.turn)
+            row.latency_ms, row.tools, self._tools = event.latency_ms, self._tools, 0
+        elif isinstance(event, e.TurnInterrupted):
+            self._row(event.turn).silent_after_ms = event.silent_after_ms
+        elif isinstance(event, e.TurnEnded):
+            row = self._row(event.turn)
+            row.heard_ms, row.outcome = event.heard_ms, event.outcome
+
+    def _row(self, turn: int) -> _Row:
+        return self._rows.setdefault(turn, _Row(turn))
+
+    def lines(self) -> list[str]:
+        """Gives a heading and a line a turn; latency is from the user's last word to the reply's first sample."""
+        lines = ["turn  latency ms  heard s  outcome"]
+        for row in self._rows.values():
+            latency = "-" if row.latency_ms is None else f"{row.latency_ms:.0f}"
+            notes = [f"with {row.tools} tool call{'s' if row.tools > 1 else ''}"] if row.tools else []
+            if row.silent_after_ms is not None:
+                notes.append(f"silent {row.silent_after_ms:.0f} ms after the word came")
+            outcome = ", ".join([row.outcome, *notes])
+            lines.append(f"{row.turn:>4}  {latency:>10}  {row.heard_ms / 1000:>7.1f}  {outcome}")
+        return lines
