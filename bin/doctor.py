@@ -18,7 +18,7 @@ from pipeline.environment import Environment
 from pipeline.errors import AssistantError, PlanError, TransportLost
 from pipeline.graph import check
 from pipeline.plan import Plan
-from tools.toolbox import Toolbox
+from tools.toolbox import planned
 
 OK, NOTE, BAD = "ok", "note", "BAD"
 ENOUGH_DISK = 200 * 2**20
@@ -55,7 +55,7 @@ def _python(_plan: Plan, _environment: Environment) -> Iterator[Finding]:
 def _plan_itself(plan: Plan, _environment: Environment) -> Iterator[Finding]:
     try:
         graph = check(plan)
-        toolbox = Toolbox(plan.table("tools"), plan.folder, where=plan.where)
+        toolbox = planned(plan)
         build(plan.table("live"), toolbox.declarations(), local_turns=plan.table("room").get("turns") == "local")
     except PlanError as error:
         yield Finding("plan", BAD, str(error))

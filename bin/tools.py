@@ -7,13 +7,13 @@ import trio
 
 from pipeline.errors import PlanError
 from pipeline.plan import Plan
-from tools.toolbox import Toolbox
+from tools.toolbox import Toolbox, planned
 
 
 def main(options: argparse.Namespace) -> int:
     """Lists the tools, or runs one: its result as JSON on stdout, or an error on stderr and exit code 1."""
     plan = Plan.load(*options.config, sets=options.set)
-    toolbox = Toolbox(plan.table("tools"), plan.folder, where=plan.where)
+    toolbox = planned(plan)
     if options.action is None:
         print(json.dumps(toolbox.declarations(), indent=2, ensure_ascii=False))
         return 0

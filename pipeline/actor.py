@@ -29,6 +29,7 @@ from pipeline.channels import Inlet, Outlet
 from pipeline.environment import Environment
 from pipeline.errors import PlanError
 from pipeline.events import Bus
+from pipeline.plan import Plan
 
 T = TypeVar("T")
 
@@ -92,7 +93,7 @@ class Signature:
                 outputs[name] = typing.get_args(hint)[0]
             elif origin is Annotated and _SharedMark in typing.get_args(hint)[1:]:
                 shared[name] = typing.get_args(hint)[0]
-            elif hint in (Bus, Environment):
+            elif hint in (Bus, Environment, Plan):
                 surroundings[name] = hint
             elif name not in sections:
                 settings[name] = hint

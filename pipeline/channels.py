@@ -91,7 +91,8 @@ def _silent(_edge: str, _dropped: int, _ms: float) -> None:
 class Edge(Generic[T]):
     """One channel of the plan: its bound, its policy, its counters and the ends the graph keeps open.
 
-    The graph calls `close_outlet` when the sending actor has returned, and `close` at the end of the run.
+    The house calls `close_outlet` when every sending actor has ended, `close_inlet` when the reading one has, and
+    `close` at the end of the run.
     """
 
     name: str
@@ -100,10 +101,12 @@ class Edge(Generic[T]):
     report: DropReport = _silent
     counters: Counters = attrs.field(factory=Counters, init=False)
     held: float = attrs.field(default=0.0, init=False)
+    _deserted: bool = attrs.field(default=False, init=False)
     _send: trio.MemorySendChannel[T] = attrs.field(init=False)
     _receive: trio.MemoryReceiveChannel[T] = attrs.field(init=False)
     _room: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
     _unreported: Counters = attrs.field(factory=Counters, init=False)
+    _burst_at: float = attrs.field(default=-math.inf, init=False)
     _reported_at: float = attrs.field(default=-math.inf, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -127,6 +130,15 @@ class Edge(Generic[T]):
         """Closes the kept sending end: once all clones are closed too, readers see the end of the channel."""
         self._send.close()
 
+    def close_inlet(self) -> None:
+        """The reader has ended for good: what waits is let go, and senders go on as if what they send was read."""
+        self._deserted = True
+        while self.waiting:
+            self._receive.receive_nowait()
+            self.counters.dropped += 1
+        self.held = 0.0
+        self._room.unpark_all()
+
     def close(self) -> None:
         """Closes both kept ends and reports what drops are still unreported."""
         self._send.close()
@@ -136,6 +148,9 @@ class Edge(Generic[T]):
 
     def offer(self, end: trio.MemorySendChannel[T], message: T) -> bool:
         """Sends if there is room, or if the policy makes room; False only where the policy is `block`."""
+        if self._deserted:
+            self.counters.dropped += 1
+            return True
         weight = self.capacity.weigh(message)
         if self.held + weight > self.capacity.amount and self.waiting:
             if self.overflow is Overflow.BLOCK and end.statistics().open_receive_channels:
@@ -166,6 +181,9 @@ class Edge(Generic[T]):
         await self._room.park()
 
     def _make_room(self, weight: float) -> None:
+        now = trio.current_time()
+        if not self._unreported.dropped:
+            self._burst_at = now
         while self.held + weight > self.capacity.amount and self.waiting:
             oldest = self._receive.receive_nowait()
             self.held = max(0.0, self.held - self.capacity.weigh(oldest))
@@ -173,6 +191,8 @@ class Edge(Generic[T]):
             for counters in (self.counters, self._unreported):
                 counters.dropped += 1
                 counters.dropped_ms += milliseconds
+        if now - self._burst_at >= DROP_REPORT_PERIOD:  # shorter bursts are told whole, once the reader goes on
+            self._tell_drops(now)
 
     def _tell_drops(self, now: float) -> None:
         if self._unreported.dropped and now - self._reported_at >= DROP_REPORT_PERIOD:
@@ -209,7 +229,7 @@ class Outlet(_End, Generic[T]):
         """Sends at once, by the edge's policy.
 
         Raises trio.WouldBlock where the policy is `block` and there is no room, EdgeOverflow where it is `fail`,
-        trio.BrokenResourceError when nobody will ever read.
+        trio.BrokenResourceError when the run is over. What a reader that has ended would get is let go.
         """
         if self.edge is None or self._channel is None:
             return

@@ -69,7 +69,7 @@ async def converse(
     """
     environment = environment or Environment.read(folder=plan.folder)
     bus = bus or Bus(environment.secrets())
-    house = House(check(plan), bus, environment)
+    house = House(plan, check(plan), bus, environment)
     supervised = {name: Supervised(name, node.policy) for name, node in house.graph.nodes.items()}
     failure: AssistantError | None = None
     cause: BaseExceptionGroup[AssistantError] | None = None

@@ -65,9 +65,10 @@ class GaveUp(AssistantError):
     def __init__(self, actor: str, crashes: int, period: float, cause: BaseException) -> None:
         self.actor = actor
         self.crashes = crashes
+        said = " ".join(str(cause).split())
         super().__init__(
             f"{actor} crashed {crashes} times within {period:g} s and was not started again; "
-            f"the last error was {type(cause).__name__}: {cause}"
+            f"the last error was {type(cause).__name__}: {said}; check [actors.{actor}] in the plan"
         )
 
 

@@ -246,6 +246,8 @@ class Subscription:
 
     def put(self, event: Event) -> None:
         """Takes an event if there is room; called by the bus."""
+        if self._closed:
+            return
         if len(self._waiting) >= self.capacity:
             self.lost += 1
             return
@@ -257,6 +259,11 @@ class Subscription:
         self._closed = True
         self._wake.set()
 
+    @property
+    def closed(self) -> bool:
+        """Whether no more events come."""
+        return self._closed
+
     def __aiter__(self) -> AsyncIterator[Event]:
         return self
 
@@ -264,7 +271,8 @@ class Subscription:
         while not self._waiting:
             if self._closed:
                 raise StopAsyncIteration
-            self._wake = trio.Event()
+            if self._wake.is_set():
+                self._wake = trio.Event()
             await self._wake.wait()
         return self._waiting.popleft()
 
@@ -273,12 +281,13 @@ class Subscription:
 class Bus:
     """Carries events from actors to listeners; publishing is synchronous and free of surprises.
 
-    Text in events passes `secrets`, so that what a far end echoes back cannot carry a key or handle outside.
+    Text anywhere in events passes `secrets`, so that what a far end echoes back cannot carry a key or handle outside.
     """
 
     secrets: Secrets = attrs.field(factory=Secrets)
     clock: Callable[[], float] = trio.current_time
     _listeners: list[Subscription] = attrs.field(factory=list, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
 
     def publish(self, event: Event) -> None:
         """Hands the event to every listener that has room."""
@@ -287,21 +296,24 @@ class Bus:
             listener.put(told)
 
     def subscribe(self, capacity: int = 4096) -> Subscription:
-        """Starts listening from now on; `capacity` events may wait."""
+        """Starts listening from now on; `capacity` events may wait. On a closed bus the iteration ends at once."""
         listener = Subscription(capacity)
-        self._listeners.append(listener)
+        if self._closed:
+            listener.close()
+        self._listeners = [*(other for other in self._listeners if not other.closed), listener]
         return listener
 
     def close(self) -> None:
-        """Ends every listener's iteration."""
+        """Ends every listener's iteration; what is published after it goes nowhere."""
+        self._closed = True
         for listener in self._listeners:
             listener.close()
 
     def _told(self, event: Event) -> Event:
         words = {
-            field.alias: self.secrets.redact(value)
+            field.alias: self.secrets.redacted(value)
             for field in attrs.fields(type(event))
-            if isinstance(value := getattr(event, field.name), str)
+            if isinstance(value := getattr(event, field.name), str | Mapping | list | tuple)
         }
         return attrs.evolve(event, at=self.clock(), **words)
 

@@ -11,6 +11,7 @@ from pipeline.channels import Edge, Inlet, Outlet
 from pipeline.environment import Environment
 from pipeline.events import Bus, Dropped, milliseconds
 from pipeline.graph import Graph, Node
+from pipeline.plan import Plan
 
 CLOSE_DEADLINE = 1.0  # seconds for one shared object to let go of what it holds
 
@@ -22,6 +23,7 @@ class House:
     Whoever opens it calls `aclose` when every actor has ended.
     """
 
+    plan: Plan
     graph: Graph
     bus: Bus
     environment: Environment
@@ -64,8 +66,8 @@ class House:
         self._finish(node)
 
     def _given(self, signature: Signature) -> dict[str, Any]:
-        """Gathers what the house itself gives: the bus, the environment, and tables of the plan."""
-        surroundings = {Bus: self.bus, Environment: self.environment}
+        """Gathers what the house itself gives: the bus, the environment, the plan, and tables of it."""
+        surroundings = {Bus: self.bus, Environment: self.environment, Plan: self.plan}
         given: dict[str, Any] = {name: surroundings[kind] for name, kind in signature.surroundings.items()}
         return given | {name: self.graph.sections.get(table, {}) for name, table in signature.sections.items()}
 

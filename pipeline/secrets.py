@@ -2,6 +2,8 @@
 
 import hashlib
 from collections import deque
+from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
@@ -28,10 +30,20 @@ class Secrets:
 
     def redact(self, text: str) -> str:
         """Gives the text without any secret that has been noted."""
-        for value in (*self._lasting, *self._rotating):
+        for value in sorted((*self._lasting, *self._rotating), key=len, reverse=True):  # one may begin another
             if value in text:
                 text = text.replace(value, SHOWN)
         return text
+
+    def redacted(self, value: Any) -> Any:  # noqa: ANN401 - JSON has any shape
+        """Gives text, or lists and tables with text anywhere in them, without any secret that has been noted."""
+        if isinstance(value, str):
+            return self.redact(value)
+        if isinstance(value, Mapping):
+            return {self.redacted(key): self.redacted(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(map(self.redacted, value))
+        return value
 
 
 def fingerprint(secret: str) -> str:

@@ -12,20 +12,20 @@ import attrs
 import trio
 
 from pipeline.errors import Fatal, GaveUp, first_error
-from pipeline.events import ActorRestarted, Bus
+from pipeline.events import ActorRestarted, Bus, Trouble
 
 
 @attrs.frozen
 class Policy:
     """How often an actor may crash, and how long to wait before it is started again.
 
-    `temporary` actors are not started again and their death never ends the run.
+    `temporary` actors are not started again and their death never ends the run. Times are seconds.
     """
 
-    crashes: int = 5
-    period: float = 60.0
-    first_delay: float = 0.1
-    longest_delay: float = 5.0
+    crashes: int = attrs.field(default=5, validator=attrs.validators.ge(0))
+    period: float = attrs.field(default=60.0, validator=attrs.validators.gt(0))
+    first_delay: float = attrs.field(default=0.1, validator=attrs.validators.ge(0))
+    longest_delay: float = attrs.field(default=5.0, validator=attrs.validators.ge(0))
     temporary: bool = False
 
     def exhausted(self, crashes: deque[float], now: float) -> bool:
@@ -53,12 +53,12 @@ class Supervised:
     _scope: trio.CancelScope | None = attrs.field(default=None, init=False)
 
     def restart(self, reason: str = "asked to") -> None:
-        """Cancels the present incarnation and starts the next at once; this counts as no crash."""
+        """Cancels the present incarnation, or the wait for the next, which starts at once; this counts as no crash."""
         if self._scope is not None:
             self._scope.cancel(reason)
 
     async def supervise(self, incarnation: Callable[[], Awaitable[None]], bus: Bus) -> None:
-        """Runs incarnations until one returns.
+        """Runs incarnations until one returns, or a temporary one crashes.
 
         Raises GaveUp past the policy's limit, and Fatal as it comes (in a group). Cancellation passes untouched.
         """
@@ -77,13 +77,16 @@ class Supervised:
             if crash is None and not self._scope.cancelled_caught:
                 self.state = "done"
                 return
+            if crash is not None and self.policy.temporary:
+                self.state = "ended"
+                what = f"{self.name} ended with {self.last_error}"
+                bus.publish(Trouble(what, type(crash).__name__, "the conversation goes on without it"))
+                return
             self._announce(crash, bus)
             if crash is not None:
-                if self.policy.temporary:
-                    self.state = "ended"
-                    return
                 self.state = "waiting"
-                await trio.sleep(self.policy.delay(len(self._crashes), random.random()))  # noqa: S311 - jitter
+                with trio.CancelScope() as self._scope:
+                    await trio.sleep(self.policy.delay(len(self._crashes), random.random()))  # noqa: S311 - jitter
 
     def _note(self, crash: Exception, group: ExceptionGroup[Exception]) -> None:
         now = trio.current_time()

@@ -58,6 +58,7 @@ class Player:
     _ring: PlayRing = attrs.field(init=False)
     _fade: Callable[[float], int] = attrs.field(init=False)
     _turns: dict[int, _Turn] = attrs.field(factory=dict, init=False)
+    _fading: list[tuple[list[_Turn], Interrupted]] = attrs.field(factory=list, init=False)
     _stale: int = attrs.field(default=0, init=False)
     _ended: int = attrs.field(default=0, init=False)
     _sounding: bool = attrs.field(default=False, init=False)
@@ -106,12 +107,14 @@ class Player:
         """Ends the sound of the turn and all before it, within the fade."""
         number = max(self._turns, default=self._stale) if word.turn is None else word.turn
         self._stale = max(self._stale, number)
-        cut = [turn for turn in self._turns.values() if turn.number <= number]
+        cut = [self._turns.pop(known) for known in sorted(self._turns) if known <= number]
         if cut:
+            fading = (cut, word)
+            self._fading.append(fading)
             self._fade(self.fade_ms)
             self._ring.unduck(self.fade_ms)
-            self._mark(lambda crossing: self._faded(cut, word, crossing))
-        elif number > self._ended:
+            self._mark(lambda crossing: self._faded(fading, crossing.heard, crossing.at))
+        elif number > self._ended and not self._fading:
             self._tell_interruption(number, 0.0, word, word.at)
 
     def ducked(self, level: str) -> None:
@@ -122,6 +125,8 @@ class Player:
         """The speaker is lost: what was heard on it is kept, and turns go on on the next one."""
         self.note()
         self._due.clear()
+        for fading in list(self._fading):
+            self._faded(fading, self._ring.heard, trio.current_time())
         for turn in list(self._turns.values()):
             if turn.began is not None:
                 turn.carried_ms += self._ms(self._ring.heard - turn.began)
@@ -154,16 +159,18 @@ class Player:
         self._sound(on=True, at=crossing.at)
 
     def _finished(self, turn: _Turn, crossing: Crossing) -> None:
-        self._tell_end(turn.number, self._heard(turn, crossing), turn.outcome or "completed")
+        self._tell_end(turn.number, self._heard(turn, crossing.heard), turn.outcome or "completed")
         self._sound(on=False, at=crossing.at)
 
-    def _faded(self, cut: list[_Turn], word: Interrupted, crossing: Crossing) -> None:
+    def _faded(self, fading: tuple[list[_Turn], Interrupted], heard: int, at: float) -> None:
+        self._fading.remove(fading)
+        cut, word = fading
         for turn in cut:
-            self._tell_interruption(turn.number, self._heard(turn, crossing), word, crossing.at)
-        self._sound(on=False, at=crossing.at)
+            self._tell_interruption(turn.number, self._heard(turn, heard), word, at)
+        self._sound(on=False, at=at)
 
-    def _heard(self, turn: _Turn, crossing: Crossing) -> float:
-        here = 0.0 if turn.began is None else self._ms(crossing.heard - turn.began)
+    def _heard(self, turn: _Turn, heard: int) -> float:
+        here = 0.0 if turn.began is None else self._ms(heard - turn.began)
         return turn.carried_ms + here
 
     def _ms(self, samples: int) -> float:

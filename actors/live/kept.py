@@ -5,19 +5,21 @@ head. So a replay is nothing special: the same items, in order, once, as fast as
 """
 
 from collections import deque
+from itertools import islice
 
 import attrs
 
 from pipeline.messages import Request, Say, SpeechEnded, SpeechStarted, Uttered, Voiced
 
 Item = Uttered | Request
+SLACK = 1e-6  # seconds: block times are sums of floats
 
 
 @attrs.define
 class Kept:
     """The log; indices count items since the conversation began.
 
-    `limit` is in seconds of audio. Beyond it the oldest audio is let go and counted in `lost_ms`.
+    `limit` is in seconds of audio. Beyond it the oldest audio is let go and counted in `lost_ms`; marks and text stay.
     """
 
     limit: float = 120.0
@@ -28,7 +30,6 @@ class Kept:
     spoke_until: float | None = None
     _items: deque[Item] = attrs.field(factory=deque, init=False)
     _seconds: float = attrs.field(default=0.0, init=False)
-    _utterance: int | None = attrs.field(default=None, init=False)
     _answered: int = attrs.field(default=0, init=False)
     _marked: bool = attrs.field(default=False, init=False)
 
@@ -46,26 +47,31 @@ class Kept:
         """Takes an item to the end of the log."""
         if isinstance(item, SpeechStarted):
             self.speech_open = self._marked = True
-            self._utterance = self.end
         elif isinstance(item, SpeechEnded):
             self.speech_open = False
             self.spoke_until = item.at
         self._items.append(item)
         self._seconds += _seconds(item)
         while self._seconds > self.limit:
-            self.lost_ms += 1000 * self._let_go()
+            self.lost_ms += 1000 * self._drop_oldest()
 
     def next(self) -> Item | None:
         """Gives the item at the cursor, if there is one."""
         return self._items[self.cursor - self.base] if self.cursor < self.end else None
 
-    def advance(self, index: int) -> None:
-        """Moves the cursor past the item of that index: it is on the wire."""
-        self.cursor = max(self.cursor, index + 1)
+    def advance(self, item: Item) -> None:
+        """Moves the cursor past the item it stands at: it is on the wire. Any other item was let go meanwhile."""
+        if self.next() is item:
+            self.cursor += 1
 
     def answer_begins(self) -> None:
-        """Notes that the service answers: everything sent so far is answered for, but an utterance in progress."""
-        self._answered = self._utterance if self.speech_open and self._utterance is not None else self.cursor
+        """Notes that the service answers: everything sent so far is answered for, but an utterance sent in part."""
+        self._answered = self.cursor
+        for index, item in enumerate(islice(self._items, self.cursor - self.base)):
+            if isinstance(item, SpeechStarted):
+                self._answered = self.base + self._onset(index)
+            elif isinstance(item, SpeechEnded):
+                self._answered = self.cursor
 
     def settle(self) -> None:
         """Lets go of what has been answered for; the answer is complete."""
@@ -79,10 +85,44 @@ class Kept:
         Where the gate marks speech, what lies before the first mark is the silence after an answered utterance.
         """
         if self._marked:
-            while self._items and not isinstance(self._items[0], SpeechStarted | Say):
+            marks = (index for index, item in enumerate(self._items) if isinstance(item, SpeechStarted | Say))
+            for _ in range(self._onset(next(marks, len(self._items)))):
                 self._let_go()
         self.cursor = self.base
         return self._seconds * 1000
+
+    def _onset(self, mark: int) -> int:
+        """Gives where an utterance begins in the deque: an open gate lets its first blocks through before the mark."""
+        started = self._items[mark] if mark < len(self._items) else None
+        while isinstance(started, SpeechStarted) and mark:
+            before = self._items[mark - 1]
+            if not isinstance(before, Voiced) or before.at + before.seconds <= started.at + SLACK:
+                break
+            mark -= 1
+        return mark
+
+    def _drop_oldest(self) -> float:
+        """Lets go of the oldest audio, and of an utterance's marks with its last audio; gives its seconds.
+
+        What stands before it stays and moves up by one, so the cursor and the answer move along.
+        """
+        index = next(index for index, item in enumerate(self._items) if isinstance(item, Voiced))
+        gone = _seconds(self._items[index])
+        self._remove(index)
+        if 0 < index < len(self._items):
+            around = self._items[index - 1], self._items[index]
+            if isinstance(around[0], SpeechStarted) and isinstance(around[1], SpeechEnded):
+                self._remove(index)
+                self._remove(index - 1)
+        self._seconds = max(0.0, self._seconds - gone)
+        return gone
+
+    def _remove(self, index: int) -> None:
+        place = self.base + index
+        del self._items[index]
+        self.base += 1
+        self.cursor += self.cursor <= place
+        self._answered += self._answered <= place
 
     def _let_go(self) -> float:
         gone = _seconds(self._items.popleft())

@@ -72,7 +72,7 @@ class Session:
     _generated: bool = attrs.field(default=False, init=False)
     _interrupted_at: float | None = attrs.field(default=None, init=False)
     _asked_at: float | None = attrs.field(default=None, init=False)
-    _at: int = attrs.field(default=0, init=False)
+    _item: Uttered | Request | None = attrs.field(default=None, init=False)
     takes_history: bool = attrs.field(default=True, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -121,10 +121,10 @@ class Session:
             return due
         while (item := self.kept.next()) is not None:
             command = self._command(item)
-            self._at = self.kept.cursor
+            self._item = item
             if command is not None:
                 return command
-            self.kept.advance(self._at)
+            self.kept.advance(item)
         return None
 
     def wrote(self, command: c.Command, now: float) -> None:
@@ -133,11 +133,11 @@ class Session:
             self._first.popleft()
         elif isinstance(command, c.ToolResponse):
             self.ledger.wrote(command)
-        else:
+        elif self._item is not None:
             if isinstance(command, c.Text):
                 self._asked_at = now
                 self.history.add("user", command.text, told=True)
-            self.kept.advance(self._at)
+            self.kept.advance(self._item)
 
     def _command(self, item: Uttered | Request) -> c.Command | None:
         if isinstance(item, Voiced):

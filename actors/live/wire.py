@@ -6,6 +6,7 @@ and never an error: one new field of the service must not end a call.
 
 import base64
 import binascii
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -30,49 +31,69 @@ def decode(frame: bytes | str) -> tuple[s.Signal, ...]:
     """Gives what a frame says, in the order a listener should act on it; never raises for the far end's sake."""
     try:
         message = msgspec.json.decode(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return (s.Unrecognised(("a frame that is not JSON",)),)
     if not isinstance(message, dict):
         return (s.Unrecognised(("a frame that is no JSON object",)),)
-    try:
-        return tuple(_signals(message))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        names = ", ".join(sorted(map(str, message))[:4])
-        return (s.Unrecognised((f"a malformed {names} ({type(error).__name__})",)),)
+    if not message:
+        return (s.Unrecognised(("an empty object",)),)
+    return tuple(_signals(message))
 
 
 def _signals(message: Json) -> Iterator[s.Signal]:
-    if not message:
-        yield s.Unrecognised(("an empty object",))
-    for key, value in message.items():
+    for key, value in _given(message).items():
         read = _MESSAGES.get(key)
         if read is None:
             yield s.Unrecognised((key,))
         else:
-            yield from read(value)
+            yield from _apart(key, read, value)
+
+
+def _given(table: Json) -> Json:
+    """Gives the fields that are set: in proto-JSON a null is a field that is not."""
+    return {key: value for key, value in table.items() if value is not None}
+
+
+def _apart(name: str, read: Callable[[Any], Iterator[s.Signal]], value: object) -> Iterator[s.Signal]:
+    """Reads one field; what is malformed costs that field alone, not a turnComplete beside it."""
+    try:
+        yield from tuple(read(value))
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        yield s.Unrecognised((f"a malformed {name} ({type(error).__name__})",))
 
 
 def _content(content: Json) -> Iterator[s.Signal]:
     """Reads serverContent; the order of `_CONTENT` is the order to act in when several fields share a frame."""
+    given = _given(content)
     for key, read in _CONTENT.items():
-        if key in content:
-            yield from read(content[key])
-    if content.get("turnComplete"):
-        yield s.TurnComplete(str(content.get("interactionStatus", "")), str(content.get("turnCompleteReason", "")))
-    unknown = tuple(f"serverContent.{key}" for key in content if key not in _CONTENT and key not in _TURN_KEYS)
+        if key in given:
+            yield from _apart(f"serverContent.{key}", read, given[key])
+    if given.get("turnComplete"):
+        yield s.TurnComplete(str(given.get("interactionStatus", "")), str(given.get("turnCompleteReason", "")))
+    unknown = tuple(f"serverContent.{key}" for key in given if key not in _CONTENT and key not in _TURN_KEYS)
     if unknown:
         yield s.Unrecognised(unknown)
 
 
 def _model_turn(turn: Json) -> Iterator[s.Signal]:
-    for part in turn.get("parts", ()):
-        if "inlineData" in part:
-            blob = part["inlineData"]
-            yield s.Speech(from_base64(blob["data"]), _rate(str(blob.get("mimeType", ""))))
-        elif "text" in part:
-            yield s.Text(str(part["text"]), thought=bool(part.get("thought")))
-        elif not {"executableCode", "codeExecutionResult", "thoughtSignature"} & set(part):
-            yield s.Unrecognised(tuple(f"part.{key}" for key in part) or ("an empty part",))
+    for part in turn.get("parts") or ():
+        yield from _apart("part", _part, part)
+
+
+def _part(part: Json) -> Iterator[s.Signal]:
+    given = _given(part)
+    if "inlineData" in given:
+        blob = _given(given["inlineData"])
+        kind = str(blob.get("mimeType", "audio/pcm"))
+        if not kind.startswith("audio/"):
+            yield s.Unrecognised((f"part.inlineData of {kind}",))
+            return
+        pcm = from_base64(blob["data"])
+        yield s.Speech(pcm[: len(pcm) & ~1], _rate(kind))  # half a sample cannot be played
+    elif "text" in given:
+        yield s.Text(str(given["text"]), thought=bool(given.get("thought")))
+    elif not {"executableCode", "codeExecutionResult", "thoughtSignature"} & set(given):
+        yield s.Unrecognised(tuple(f"part.{key}" for key in given) or ("an empty part",))
 
 
 def _rate(mime_type: str) -> int:
@@ -101,7 +122,7 @@ def _calls(value: Json) -> Iterator[s.Signal]:
     yield s.Calls(
         tuple(
             s.FunctionCall(str(call.get("id") or ""), str(call["name"]), dict(call.get("args") or {}))
-            for call in value.get("functionCalls", ())
+            for call in value.get("functionCalls") or ()
         )
     )
 
@@ -111,10 +132,14 @@ def _resumption(value: Json) -> Iterator[s.Signal]:
 
 
 def seconds(duration: object) -> float:
-    """Reads a protobuf duration: `"50s"`, `"1.5s"`, or {"seconds": ..., "nanos": ...}."""
+    """Reads a protobuf duration: `"50s"`, `"1.5s"`, or {"seconds": ..., "nanos": ...}; ValueError on anything else."""
     if isinstance(duration, Mapping):
-        return float(duration.get("seconds", 0)) + float(duration.get("nanos", 0)) / 1e9
-    return float(str(duration).strip().removesuffix("s") or 0)
+        length = float(duration.get("seconds", 0)) + float(duration.get("nanos", 0)) / 1e9
+    else:
+        length = float(str(duration).strip().removesuffix("s") or 0)
+    if not math.isfinite(length):
+        raise ValueError(f"{duration!r} is no length of time")
+    return length
 
 
 def from_base64(text: str) -> bytes:
@@ -151,16 +176,21 @@ _CONTENT: dict[str, Callable[[Any], Iterator[s.Signal]]] = {
     "generationComplete": _flag(s.GenerationComplete()),
 }
 _MESSAGES: dict[str, Callable[[Any], Iterator[s.Signal]]] = {
-    "setupComplete": _one(lambda value: s.SetupComplete(str((value or {}).get("sessionId") or ""))),
+    "setupComplete": _one(lambda value: s.SetupComplete(str(value.get("sessionId") or ""))),
     "serverContent": _content,
     "toolCall": _calls,
-    "toolCallCancellation": _one(lambda value: s.CallsVoided(tuple(map(str, value.get("ids", ()))))),
-    "goAway": _one(lambda value: s.GoAway(seconds(value.get("timeLeft", 0)))),
+    "toolCallCancellation": _one(lambda value: s.CallsVoided(tuple(map(str, value.get("ids") or ())))),
+    "goAway": _one(lambda value: s.GoAway(seconds(value.get("timeLeft") or 0))),
     "sessionResumptionUpdate": _resumption,
-    "usageMetadata": _one(s.UsageReport),
+    "usageMetadata": _one(lambda value: s.UsageReport(_given(value))),
     "voiceActivity": _nothing,
     "voiceActivityDetectionSignal": _nothing,
 }
+
+
+def _sendable(text: str) -> str:
+    """Replaces what no UTF-8 text can hold: a terminal's stray bytes come in as lone surrogates."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _tool_response(command: c.ToolResponse) -> Json:
@@ -173,7 +203,7 @@ def _tool_response(command: c.ToolResponse) -> Json:
 
 
 def _history(command: c.History) -> Json:
-    turns = [{"role": line.role, "parts": [{"text": line.text}]} for line in command.lines]
+    turns = [{"role": line.role, "parts": [{"text": _sendable(line.text)}]} for line in command.lines]
     return {"clientContent": {"turns": turns, "turnComplete": False}}
 
 
@@ -182,7 +212,7 @@ _ENCODERS: dict[type, Callable[[Any], Json]] = {
     c.ActivityStart: lambda _: {"realtimeInput": {"activityStart": {}}},
     c.ActivityEnd: lambda _: {"realtimeInput": {"activityEnd": {}}},
     c.AudioStreamEnd: lambda _: {"realtimeInput": {"audioStreamEnd": True}},
-    c.Text: lambda command: {"realtimeInput": {"text": command.text}},
+    c.Text: lambda command: {"realtimeInput": {"text": _sendable(command.text)}},
     c.History: _history,
     c.StopGenerating: lambda _: {"clientContent": {"turnComplete": False}},
     c.ToolResponse: _tool_response,

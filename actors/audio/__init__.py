@@ -1,0 +1,1 @@
+"""Sound: devices, the play ring, resampling, recordings and the engines that hear speech."""

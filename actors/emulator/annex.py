@@ -1,0 +1,105 @@
+"""Hearing in a process of its own, so that decoding stalls no event loop.
+
+The decoder holds the interpreter for up to 0.3 s at a time, which in the same process would be a gap in somebody's
+sound. The worker is this module run as a program: it reads a length and so many bytes of PCM, writes a line of JSON,
+and ends when its input does, so it does not outlive its parent.
+"""
+
+import atexit
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import IO
+
+from actors.emulator.hearing import Hearing
+from pipeline.errors import Fatal
+
+_LENGTH = struct.Struct("<I")
+_ROOT = Path(__file__).parents[2]
+
+
+class Annex:
+    """Understands as `Hearing` does; safe to use from any thread, one utterance at a time. `close` ends the process."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._guard = threading.Lock()
+        self._closed = False
+        atexit.register(self.close)
+
+    def understand(self, pcm: bytes) -> str:
+        """Gives the words in 16 kHz s16le mono, "" if there are none or the annex is closed.
+
+        Starts the process where there is none. Fatal if it dies twice over the same sound.
+        """
+        with self._guard:
+            for _attempt in range(2):
+                text = self._ask(pcm)
+                if text is not None or self._closed:
+                    return text or ""
+        raise Fatal(
+            "understanding speech in a process of its own failed: it ended at once; run "
+            f"`{Path(sys.executable).name} -m {__spec__.name if __spec__ else __name__}` to see why"
+        )
+
+    def close(self) -> None:
+        """Ends the process; whoever waits for an answer gets "". May be called from any thread and more than once."""
+        atexit.unregister(self.close)
+        self._closed = True
+        process = self._process
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def _ask(self, pcm: bytes) -> str | None:
+        process = self._process
+        if process is None:
+            process = self._process = self._start()
+        if process.stdin is None or process.stdout is None or self._closed:
+            return None
+        try:
+            process.stdin.write(_LENGTH.pack(len(pcm)) + pcm)
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except (OSError, ValueError):
+            line = b""
+        if not line:
+            self._end(process)
+            return None
+        return str(json.loads(line))
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        paths = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH", "")]))
+        return subprocess.Popen(  # noqa: S603 - this interpreter, this module
+            [sys.executable, "-m", "actors.emulator.annex"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": paths},
+        )
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+        self._process = None
+
+
+def work(source: IO[bytes], target: IO[bytes]) -> None:
+    """Answers until the source ends."""
+    hearing = Hearing()
+    while len(head := source.read(_LENGTH.size)) == _LENGTH.size:
+        text = hearing.understand(source.read(_LENGTH.unpack(head)[0]))
+        target.write(json.dumps(text).encode() + b"\n")
+        target.flush()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, whose end ends this too
+    work(sys.stdin.buffer, sys.stdout.buffer)

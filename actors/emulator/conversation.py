@@ -1,0 +1,243 @@
+"""How a conversation goes: prompts become turns of the model, and may interrupt them.
+
+Whatever changes the course of things is synchronous and takes effect at once; only the model's turn takes time. It runs
+in `run`, one turn after the other, each in a cancel scope of its own, which is what an interruption cancels.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+
+import attrs
+import trio
+
+from actors.emulator import wire
+from actors.emulator.faculties import Faculties
+from actors.emulator.mind import Call, Say
+from actors.emulator.models import Waiting
+from actors.emulator.protojson import INVALID_ARGUMENT
+from actors.emulator.session import OpenCall, Session, fragments, usage
+from actors.emulator.terms import Offer, Terms
+from actors.emulator.turn import Pace, Prompt, Reply, Turn
+from actors.emulator.wire import Json
+
+
+@attrs.define(eq=False)
+class Conversation:
+    """The model's side of one connection.
+
+    `send` takes every message for the client, `keep` gives a new handle for the session as it stands, `close` ends the
+    connection, `note` is told what happens. `run` ends by cancellation only; everything else is synchronous.
+    """
+
+    terms: Terms
+    session: Session
+    faculties: Faculties
+    pace: Pace
+    send: Callable[[Json], None]
+    keep: Callable[[], str]
+    close: Callable[[int, str], None]
+    note: Callable[[str], None]
+    offer: Offer = attrs.field(init=False)
+    """The tools as they are now; they may change in mid-session."""
+    user_speaks: bool = attrs.field(default=False, init=False)
+    """The model begins nothing while the user speaks."""
+    held: bool = attrs.field(default=False, init=False)
+    """The model answers no prompt before the next one: the client has said that more is to come."""
+    _turn: Turn | None = attrs.field(default=None, init=False)
+    _prompt: Prompt | None = attrs.field(default=None, init=False)
+    _replies: deque[Reply] = attrs.field(factory=deque, init=False)
+    _wake: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _resumable: bool = attrs.field(default=False, init=False)
+    _owed: bool = attrs.field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.offer = self.terms.offer
+
+    @property
+    def idle(self) -> bool:
+        """Whether the model has nothing to do."""
+        return self._turn is None and self._prompt is None and not self._replies
+
+    def ask(self, prompt: Prompt) -> None:
+        """Puts something before the model; it answers as soon as it may."""
+        self.held = False
+        self._prompt = prompt if self._prompt is None else self._prompt.then(prompt)
+        self.wake()
+
+    def tell(self, reply: Reply, *, first: bool = False) -> None:
+        """Puts a function's answer before the model, for when nobody speaks."""
+        if first:
+            self._replies.appendleft(reply)
+        else:
+            self._replies.append(reply)
+        self.wake()
+
+    def wake(self) -> None:
+        """Lets the model look again whether there is something to do."""
+        self._wake.set()
+
+    def interrupt(self) -> None:
+        """Stops the model in mid-turn, if it has one. A turn of which nothing was sent yet is taken up again later."""
+        turn = self._turn
+        if turn is None:
+            return
+        self._turn = None
+        turn.scope.cancel("the user took the floor")
+        if turn.committed:
+            self.note("interrupted")
+            self.send(wire.content(interrupted=True))
+            ids = self.session.cancel_turn()
+            if ids:
+                self.send(wire.cancellation(ids))
+            self._conclude(turn)
+        elif isinstance(turn.work, Prompt):
+            self._prompt = turn.work if self._prompt is None else turn.work.then(self._prompt)
+        else:
+            self._replies.appendleft(turn.work)
+
+    def answer_blocking(self, call: OpenCall, response: Mapping[str, object]) -> None:
+        """Takes the answer for which the model's turn waits."""
+        self.session.close(call.id)
+        if self._turn is not None:
+            self._turn.take(call.id, response)
+
+    def settle(self) -> None:
+        """Says what is owed when the last open call has been answered and nothing is to be said about it."""
+        if self._owed and self.idle and not self.session.has_open_calls:
+            self._complete(None)
+        elif self.idle:
+            self.offer_handle()
+
+    def offer_handle(self) -> None:
+        """Gives the client a handle, unless calls are open or it wants none."""
+        if self.terms.resumption and not self.session.has_open_calls:
+            self._resumable = True
+            self.send(wire.resumption(self.keep()))
+
+    async def run(self) -> None:
+        """Answers prompts and functions' answers, one after the other, for ever."""
+        while True:
+            work = self._next()
+            if work is None:
+                self._wake = trio.Event()
+                await self._wake.wait()
+                continue
+            turn = self._begin(work)
+            with turn.scope:
+                await self._take_turn(turn)
+
+    def _next(self) -> Prompt | Reply | None:
+        if self.user_speaks:
+            return None
+        if self._prompt is not None and not self.held:
+            prompt, self._prompt = self._prompt, None
+            return prompt
+        return self._replies.popleft() if self._replies else None
+
+    def _begin(self, work: Prompt | Reply) -> Turn:
+        self.session.turns += 1
+        if self.terms.resumption and self._resumable:
+            self._resumable = False
+            self.send(wire.resumption(None))
+        terms = self.terms
+        self._turn = Turn(work, self.pace, terms.transcribe_output, self.send, self._remember_prompt)
+        return self._turn
+
+    def _remember_prompt(self, prompt: Prompt) -> None:
+        self.session.remember("user", prompt.text, prompt.cost)
+
+    async def _take_turn(self, turn: Turn) -> None:
+        if isinstance(turn.work, Reply):
+            turn.prompt_cost = self.session.cost
+            await turn.think(aloud=False)
+            await self._say(turn, self.faculties.mind.answer(turn.work.call.call, turn.work.response))
+        else:
+            await self._answer(turn, turn.work)
+        if turn.called and not turn.seconds and self.session.has_open_calls and not self.terms.model.works_on:
+            self._turn = None
+            self._owed = True  # the turn is over when the functions have answered
+            return
+        turn.ground()
+        turn.emit(wire.content(generationComplete=True))
+        await turn.heard_out()
+        self._turn = None
+        self._conclude(turn)
+
+    async def _answer(self, turn: Turn, prompt: Prompt) -> None:
+        heard = prompt.text
+        if prompt.pcm:
+            understood = await turn.wait(self.faculties.understand(prompt.pcm))
+            self.note(f"understood {understood!r}")
+            if self.terms.transcribe_input:
+                for fragment in fragments(understood):
+                    self.send(wire.heard(fragment))
+            heard = " ".join(part for part in (heard, understood) if part)
+        cost = prompt.cost
+        if not heard:
+            heard, earlier = self.session.take_unanswered()
+            cost += earlier
+        turn.work = attrs.evolve(prompt, text=heard, pcm=b"", cost=cost)
+        turn.prompt_cost = self.session.cost + cost
+        if not heard and not prompt.pcm:
+            return
+        offer, respond = self.offer, self.faculties.mind.respond
+        replies = respond(heard, self.session.context, offer.declared, search=offer.search)
+        await turn.think(aloud=self.terms.thoughts)
+        for calls, group in groupby(replies, lambda reply: isinstance(reply, Call)):
+            if calls:
+                await self._call(turn, [reply for reply in group if isinstance(reply, Call)])
+            else:
+                for reply in group:
+                    if isinstance(reply, Say):
+                        await self._say(turn, reply)
+
+    async def _say(self, turn: Turn, say: Say) -> None:
+        pcm = await turn.wait(self.faculties.speak(say.text, self.terms.voice)) if say.text else b""
+        await turn.say(say, pcm)
+
+    async def _call(self, turn: Turn, calls: Sequence[Call]) -> None:
+        """Has the functions run: all at once, or one after the other with a model that knows no other way."""
+        if self.terms.model.waiting is Waiting.BLOCKING:
+            for call in calls:
+                await self._call_together(turn, [call])
+        else:
+            await self._call_together(turn, calls)
+
+    async def _call_together(self, turn: Turn, calls: Sequence[Call]) -> None:
+        blocks = {function.name: function.blocking for function in self.offer.declared}
+        turn.settle()
+        opened = self.session.open([(call, blocks.get(call.name, self.terms.model.blocks)) for call in calls])
+        awaited = [call for call in opened if call.blocking]
+        turn.called = True
+        turn.expect({call.id for call in awaited})
+        turn.emit(wire.tool_call([call.as_json() for call in opened]))
+        self.note("called " + ", ".join(call.call.name for call in opened))
+        if awaited:
+            await turn.answered()
+            await turn.rest(trio.current_time() + self.pace.first_audio)
+        for call in awaited:
+            await self._say(turn, self.faculties.mind.answer(call.call, turn.answers[call.id]))
+
+    def _conclude(self, turn: Turn) -> None:
+        turn.settle()
+        self.session.remember("model", turn.text, turn.cost)
+        self._complete(turn)
+        self.wake()
+
+    def _complete(self, turn: Turn | None) -> None:
+        """Ends a turn on the wire; the handle that follows covers it."""
+        self._owed = False
+        fields: dict[str, object] = {"turnComplete": True}
+        if self.terms.model.reports_status:
+            follows = bool(self._replies) or (self.terms.model.works_on and self.session.has_open_calls)
+            fields["interactionStatus"] = "IN_PROGRESS" if follows else "IDLE"
+        message = dict(wire.content(**fields))
+        if turn is not None:
+            message["usageMetadata"] = usage(turn.prompt_cost, turn.cost, turn.thoughts)
+        self.send(message)
+        self.note("turn complete")
+        self.session.compress()
+        if self.session.cost.total > self.terms.model.window:
+            self.close(INVALID_ARGUMENT, "Request contains an invalid argument.")
+        self.offer_handle()

@@ -1,0 +1,86 @@
+"""The faculties of the service: mind, hearing and voice; the last two loaded when needed and kept off the event loop.
+
+With `threads` the work is done in worker threads, one thing at a time for each sense; without, at once and inline, as
+a virtual clock needs it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+import attrs
+import trio
+
+from actors.emulator import mind as default_mind
+from actors.emulator.mind import Call, Declared, Exchange, Say
+from actors.emulator.voice import Voice
+
+T = TypeVar("T")
+
+
+class Speaker(Protocol):
+    """What can speak: `actors.emulator.voice.Voice`, or a test's own."""
+
+    def speak(self, text: str, *, voice: str = "Kore") -> bytes:
+        """Gives the text as 24 kHz s16le mono."""
+
+
+class Listener(Protocol):
+    """What can understand: `actors.emulator.hearing.Hearing`, or a test's own."""
+
+    def understand(self, pcm: bytes) -> str:
+        """Gives the words in 16 kHz s16le mono; "" if there are none."""
+
+
+class Mind(Protocol):
+    """What decides what to say or do: the module `actors.emulator.mind`, or a test's own."""
+
+    def respond(
+        self, heard: str, context: Sequence[Exchange], declared: Sequence[Declared], *, search: bool
+    ) -> tuple[Say | Call, ...]:
+        """Gives what follows from what was heard."""
+
+    def answer(self, call: Call, response: Mapping[str, object]) -> Say:
+        """Gives what to say now that a function has answered."""
+
+
+@attrs.define(eq=False)
+class Faculties:
+    """Hearing, voice and mind of one service, shared by its connections. None becomes the real one when needed."""
+
+    voice: Speaker | None = None
+    hearing: Listener | None = None
+    threads: bool = True
+    mind: Mind = default_mind
+    _mouth: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1), init=False)
+    _ear: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1), init=False)
+
+    async def speak(self, text: str, voice: str) -> bytes:
+        """Gives the text in that voice, 24 kHz s16le mono; cancelling leaves the work to end unheard."""
+        return await self._off_the_loop(lambda: self._speaker().speak(text, voice=voice), self._mouth)
+
+    async def understand(self, pcm: bytes) -> str:
+        """Gives the words in 16 kHz s16le mono; cancelling leaves the work to end unheard."""
+        return await self._off_the_loop(lambda: self._listener().understand(pcm), self._ear)
+
+    async def warm_up(self) -> None:
+        """Loads both, so that the first turn is as quick as the others."""
+        await self.speak("Hello.", "Kore")
+        await self.understand(bytes(16_000))
+
+    async def _off_the_loop(self, work: Callable[[], T], limiter: trio.CapacityLimiter) -> T:
+        if self.threads:
+            return await trio.to_thread.run_sync(work, limiter=limiter, abandon_on_cancel=True)
+        await trio.lowlevel.checkpoint()
+        return work()
+
+    def _speaker(self) -> Speaker:
+        if self.voice is None:
+            self.voice = Voice()
+        return self.voice
+
+    def _listener(self) -> Listener:
+        if self.hearing is None:
+            from actors.emulator.hearing import Hearing  # noqa: PLC0415 - loads a speech model: in the worker thread
+
+            self.hearing = Hearing()
+        return self.hearing

@@ -1,0 +1,103 @@
+"""Which models there are, and what each allows: the Live API's model matrix of autumn 2026 as a table.
+
+Nothing here knows a message; `terms` holds a setup against these entries.
+"""
+
+import enum
+
+import attrs
+
+
+class Thinking(enum.Enum):
+    """What a model takes as its thinkingConfig."""
+
+    REFUSED = enum.auto()  # any thinkingConfig is an error
+    REQUIRED = enum.auto()  # exactly one of level (LOW to HIGH) and budget
+    LEVEL = enum.auto()
+    BUDGET = enum.auto()
+
+
+class Option(enum.Enum):
+    """How a model takes a flag of the setup."""
+
+    ALWAYS = enum.auto()  # always on: false is an error
+    CHOICE = enum.auto()
+    NEVER = enum.auto()  # true is an error
+    REMOVED = enum.auto()  # any value is an error
+
+
+class Waiting(enum.Enum):
+    """Which functions a model can call."""
+
+    EITHER = enum.auto()
+    BLOCKING = enum.auto()  # and one after the other
+    NON_BLOCKING = enum.auto()
+
+
+@attrs.frozen
+class Model:
+    """One model: what its setup may ask for, and how its conversations go.
+
+    `window` is in tokens. `blocks` is what a declaration without behavior means. `seeding_only` models take client
+    content as initial history and at no other time. `updates` models take a contextUpdate. `reports_status` models say
+    with every turnComplete whether more follows by itself. A model that `works_on` completes its turn while functions
+    still run; the others leave a turn open that has only made calls.
+    """
+
+    name: str
+    thinking: Thinking
+    waiting: Waiting
+    blocks: bool
+    proactive: Option
+    affective: Option
+    seeding_only: bool = False
+    updates: bool = False
+    reports_status: bool = False
+    works_on: bool = False
+    window: int = 131_072
+
+
+MODELS = {
+    model.name: model
+    for model in (
+        Model(
+            "models/gemini-3.8-live",
+            thinking=Thinking.REFUSED,
+            waiting=Waiting.EITHER,
+            blocks=False,
+            proactive=Option.ALWAYS,
+            affective=Option.REMOVED,
+            updates=True,
+            reports_status=True,
+        ),
+        Model(
+            "models/gemini-3.8-live-extended-thinking",
+            thinking=Thinking.REQUIRED,
+            waiting=Waiting.NON_BLOCKING,
+            blocks=False,
+            proactive=Option.ALWAYS,
+            affective=Option.REMOVED,
+            updates=True,
+            reports_status=True,
+            works_on=True,
+        ),
+        Model(
+            "models/gemini-3.1-flash-live-preview",
+            thinking=Thinking.LEVEL,
+            waiting=Waiting.BLOCKING,
+            blocks=True,
+            proactive=Option.NEVER,
+            affective=Option.NEVER,
+            seeding_only=True,
+        ),
+        Model(
+            "models/gemini-2.5-flash-native-audio-preview-12-2025",
+            thinking=Thinking.BUDGET,
+            waiting=Waiting.EITHER,
+            blocks=True,
+            proactive=Option.CHOICE,
+            affective=Option.CHOICE,
+        ),
+    )
+}
+"""Every model served, by its full name."""

@@ -1,0 +1,161 @@
+"""The embedded Live service: what all its connections share, and the listener that brings them.
+
+`async with running(Service()) as address` is all it takes; any client of the Live API then finds it at
+`address.live_url`, or at `address.url` where it wants a base URL.
+"""
+
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from http import HTTPStatus
+
+import attrs
+import trio
+
+from actors.emulator import door, forecast
+from actors.emulator import mind as default_mind
+from actors.emulator.admission import admit
+from actors.emulator.connection import UNAVAILABLE, Connection, Observed
+from actors.emulator.door import Request, Response
+from actors.emulator.faculties import Faculties, Listener, Mind, Speaker
+from actors.emulator.handles import Handles
+from actors.emulator.link import Link
+from actors.emulator.protojson import Breach
+from actors.emulator.settings import Settings
+
+GOING_AWAY = 1001
+_FAREWELL = 3.0  # seconds for clients to answer the last close frame
+
+
+@attrs.frozen
+class Address:
+    """Where the service listens; `url` is its base for HTTP, `live_url` for WebSockets."""
+
+    host: str
+    port: int
+    secure: bool = False
+
+    @property
+    def url(self) -> str:
+        """The base URL for clients that take http or https."""
+        return f"http{'s' if self.secure else ''}://{self._place}"
+
+    @property
+    def live_url(self) -> str:
+        """The base URL for clients that take ws or wss."""
+        return f"ws{'s' if self.secure else ''}://{self._place}"
+
+    @property
+    def _place(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+class Service:
+    """A Live service for any number of streams. Sessions outlive connections here, and nowhere else.
+
+    Without `voice`, `hearing` and `mind` the real ones are used, and loaded when first needed. `observe` is called
+    synchronously with everything that happens.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        voice: Speaker | None = None,
+        hearing: Listener | None = None,
+        observe: Callable[[Observed], None] | None = None,
+        *,
+        mind: Mind | None = None,
+    ) -> None:
+        self.settings = settings or Settings()
+        self.faculties = Faculties(voice, hearing, threads=self.settings.threads, mind=mind or default_mind)
+        self.handles = Handles(self.settings.handles)
+        self.observe = observe
+        self._connections: dict[int, Connection] = {}
+        self._lobby: set[trio.CancelScope] = set()
+        self._count = 0
+
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        """The live WebSockets, oldest first."""
+        return tuple(self._connections.values())
+
+    def is_live(self, session: str) -> bool:
+        """Tells whether an open connection has this session."""
+        return any(connection.session == session and connection.open for connection in self.connections)
+
+    async def serve_stream(self, stream: trio.abc.Stream) -> None:
+        """Serves one connection until it ends, and closes it. The far end's faults raise nothing."""
+        if len(self._connections) + len(self._lobby) >= 2 * self.settings.connections:
+            await trio.aclose_forcefully(stream)
+            return
+        entered = None
+        with trio.CancelScope() as scope:
+            self._lobby.add(scope)
+            try:
+                entered = await door.enter(stream, self.answer)
+            finally:
+                self._lobby.discard(scope)
+        if entered is not None:
+            await self._serve_live(stream, *entered)
+
+    def answer(self, request: Request) -> Response:
+        """Answers a request that is no WebSocket."""
+        found = forecast.reply(request.path, request.query) if request.method == "GET" else None
+        if found is None:
+            return door.failure(HTTPStatus.NOT_FOUND, f"Nothing is served at {request.method} {request.path[:80]}.")
+        status, body = found
+        return Response(status, body)
+
+    def close(self) -> None:
+        """Ends every connection with 1001, and drops those that are no WebSockets."""
+        for connection in self.connections:
+            connection.close(GOING_AWAY)
+        for scope in self._lobby:
+            scope.cancel("the service ends")
+
+    async def _serve_live(self, stream: trio.abc.Stream, request: Request, leftover: bytes) -> None:
+        link = Link(stream, leftover)
+        try:
+            version = admit(request, self.settings.key)
+            if len(self._connections) >= self.settings.connections:
+                raise Breach("The service is currently unavailable.", UNAVAILABLE)
+        except Breach as breach:
+            link.close(breach.code, breach.reason)
+            await link.run(lambda _raw: None)
+            return
+        self._count += 1
+        connection = Connection(self._count, link, self, version)
+        self._connections[connection.number] = connection
+        try:
+            await connection.run()
+        finally:
+            del self._connections[connection.number]
+
+
+@asynccontextmanager
+async def running(
+    service: Service, host: str = "127.0.0.1", port: int = 0, ssl_context: ssl.SSLContext | None = None
+) -> AsyncIterator[Address]:
+    """Has the service listen on TCP while the context lasts; port 0 is any free one, given in the Address.
+
+    Leaving ends open connections with 1001 and waits a few seconds for the clients to agree; cancelling drops them.
+    OSError if the address cannot be bound.
+    """
+    sockets = await trio.open_tcp_listeners(port, host=host)
+    listeners: list[trio.abc.Listener[trio.abc.Stream]] = [
+        trio.SSLListener(listener, ssl_context, https_compatible=True) if ssl_context else listener
+        for listener in sockets
+    ]
+    bound = sockets[0].socket.getsockname()[1]
+    async with trio.open_nursery() as clients:
+        async with trio.open_nursery() as listening:
+            if service.settings.threads:
+                listening.start_soon(service.faculties.warm_up)
+            serve = partial(trio.serve_listeners, service.serve_stream, listeners, handler_nursery=clients)
+            listening.start_soon(serve)
+            yield Address(host, bound, secure=ssl_context is not None)
+            listening.cancel_scope.cancel("the service ends")
+        service.close()
+        clients.cancel_scope.deadline = trio.current_time() + _FAREWELL

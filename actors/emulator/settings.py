@@ -1,0 +1,38 @@
+"""How the embedded service behaves: its clocks and its pace. The defaults are those of the real one, where known."""
+
+import attrs
+
+from actors.emulator.turn import Pace
+
+
+@attrs.frozen
+class Settings:
+    """The service's habits; all times in seconds.
+
+    first_audio: from the end of a prompt to the first sound of its answer (or its first function call).
+    burst: how much faster than real time audio is sent; math.inf for all at once.
+    connection_life: how long a connection lives; go_away_lead: how long before that its end is announced.
+    session_limit: how long a session lives that has not asked for compression; video_limit: the same with video.
+    time_scale: divides those four clocks, so that a test need not wait; sound keeps its own time.
+    key: the only API key accepted; None accepts any.
+    threads: False runs hearing and voice inline, for a virtual clock.
+    connections, handles: how many of each are kept.
+    """
+
+    first_audio: float = 0.25
+    burst: float = 8.0
+    connection_life: float = 600.0
+    go_away_lead: float = 60.0
+    session_limit: float = 900.0
+    video_limit: float = 120.0
+    setup_patience: float = 30.0
+    time_scale: float = 1.0
+    key: str | None = attrs.field(default=None, repr=False)
+    threads: bool = True
+    connections: int = 200
+    handles: int = 1000
+
+    @property
+    def pace(self) -> Pace:
+        """How replies are sent."""
+        return Pace(self.first_audio, self.burst)

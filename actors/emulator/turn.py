@@ -1,0 +1,180 @@
+"""One turn of the model: what it answers, what of its answer has been sent, and the pace at which it is sent."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from itertools import pairwise
+from typing import TypeVar
+
+import attrs
+import trio
+
+from actors.emulator import wire
+from actors.emulator.mind import Say
+from actors.emulator.session import NOTHING, Cost, OpenCall, audio_cost, fragments, text_cost
+from actors.emulator.wire import OUTPUT_RATE, Json
+
+T = TypeVar("T")
+
+PART_MS = 40
+"""Milliseconds of sound in one message."""
+
+_PART = 2 * OUTPUT_RATE * PART_MS // 1000
+_TOGETHER = 5  # parts sent at once before the pace is kept again
+_THOUGHT = "The user expects a short spoken answer."
+
+
+@attrs.frozen
+class Prompt:
+    """What the user brought up: text, speech not yet understood (16 kHz s16le mono), its cost, and when it was over."""
+
+    text: str = ""
+    pcm: bytes = b""
+    cost: Cost = NOTHING
+    asked: float = 0.0
+
+    def then(self, later: "Prompt") -> "Prompt":
+        """Joins what came later to this."""
+        text = " ".join(part for part in (self.text, later.text) if part)
+        return Prompt(text, self.pcm + later.pcm, self.cost + later.cost, max(self.asked, later.asked))
+
+
+@attrs.frozen
+class Reply:
+    """A function's answer that the model is to speak about, and when it came."""
+
+    call: OpenCall
+    response: Mapping[str, object]
+    asked: float
+
+
+Work = Prompt | Reply
+
+
+@attrs.frozen
+class Pace:
+    """How fast replies come: seconds until the first sound, and how much faster than real time the rest follows."""
+
+    first_audio: float = 0.25
+    burst: float = 8.0
+
+
+@attrs.define(eq=False)
+class Turn:
+    """The turn under way. Nothing of it is settled before `emit` has sent something; then `commit` runs, once.
+
+    `said` and `seconds` are what the client has been sent; `until` is when a listener would have heard that.
+    """
+
+    work: Work
+    pace: Pace
+    transcribe: bool
+    send: Callable[[Json], None]
+    commit: Callable[[Prompt], None]
+    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    said: list[str] = attrs.field(factory=list, init=False)
+    seconds: float = attrs.field(default=0.0, init=False)
+    until: float = attrs.field(default=0.0, init=False)
+    committed: bool = attrs.field(default=False, init=False)
+    called: bool = attrs.field(default=False, init=False)
+    thoughts: int = attrs.field(default=0, init=False)
+    prompt_cost: Cost = attrs.field(default=NOTHING, init=False)
+    answers: dict[str, Mapping[str, object]] = attrs.field(factory=dict, init=False)
+    _awaited: set[str] = attrs.field(factory=set, init=False)
+    _answered: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _sources: dict[str, str] = attrs.field(factory=dict, init=False)
+    _queries: list[str] = attrs.field(factory=list, init=False)
+
+    @property
+    def text(self) -> str:
+        """What the client has been sent, as words."""
+        return "".join(self.said)
+
+    @property
+    def cost(self) -> Cost:
+        """What the client has been sent, as tokens."""
+        return audio_cost(self.seconds)
+
+    def settle(self) -> None:
+        """Makes what is answered part of the conversation; from here on it is not asked again."""
+        if not self.committed:
+            self.committed = True
+            if isinstance(self.work, Prompt):
+                self.commit(self.work)
+
+    def emit(self, message: Json) -> None:
+        """Sends something of the model's."""
+        self.settle()
+        self.send(message)
+
+    async def wait(self, waiting: Awaitable[T]) -> T:
+        """Waits for something, and goes no further once the turn was interrupted, however close the two were."""
+        found = await waiting
+        await trio.lowlevel.checkpoint_if_cancelled()
+        return found
+
+    async def rest(self, until: float) -> None:
+        """Waits until a time, as `wait` does."""
+        await trio.sleep_until(until)
+        await trio.lowlevel.checkpoint_if_cancelled()
+
+    async def think(self, *, aloud: bool) -> None:
+        """Waits until the first sound is due."""
+        await self.rest(self.work.asked + self.pace.first_audio)
+        if aloud:
+            self.thoughts += text_cost(_THOUGHT).total
+            self.emit(wire.thought(_THOUGHT))
+
+    async def say(self, say: Say, pcm: bytes) -> None:
+        """Sends what is said as sound, the words running a little ahead of it; cancelling leaves the rest unsaid."""
+        self._sources |= {source.uri: source.title for source in say.sources}
+        self._queries += say.queries
+        words = list(fragments(say.text))
+        if self.said and words:
+            words[0] = " " + words[0]
+        count = -(-len(pcm) // _PART)
+        marks = [round(index * count / len(words)) for index in range(len(words))] if words else []
+        for index, (start, end) in enumerate(pairwise([*range(0, len(pcm), _PART), len(pcm)])):
+            while words and marks[0] <= index:
+                marks.pop(0)
+                self._write(words.pop(0))
+            self._sound(pcm[start:end])
+            if index % _TOGETHER == _TOGETHER - 1:
+                await self.rest(trio.current_time() + _TOGETHER * PART_MS / 1000 / self.pace.burst)
+        for word in words:
+            self._write(word)
+
+    def _write(self, fragment: str) -> None:
+        self.said.append(fragment)
+        if self.transcribe:
+            self.emit(wire.spoken(fragment))
+
+    def _sound(self, pcm: bytes) -> None:
+        seconds = len(pcm) / 2 / OUTPUT_RATE
+        self.until = max(self.until, trio.current_time()) + seconds
+        self.seconds += seconds
+        self.emit(wire.audio(pcm))
+
+    def ground(self) -> None:
+        """Names the sources of what was said, if it had any."""
+        if self._sources:
+            sources = [(title, uri) for uri, title in self._sources.items()]
+            self.emit(wire.grounding(self.text, self._queries, sources))
+
+    def expect(self, calls: set[str]) -> None:
+        """Takes note that these calls must be answered before the turn goes on."""
+        self._awaited = calls
+        self._answered = trio.Event()
+
+    def take(self, id_: str, response: Mapping[str, object]) -> None:
+        """Takes the answer to a call that the turn waits for."""
+        self.answers[id_] = response
+        if self._awaited <= self.answers.keys():
+            self._answered.set()
+
+    async def answered(self) -> None:
+        """Waits until all calls expected are answered."""
+        if self._awaited:
+            await self.wait(self._answered.wait())
+
+    async def heard_out(self) -> None:
+        """Waits until a listener would have heard everything."""
+        await self.rest(self.until)

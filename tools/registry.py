@@ -1,0 +1,277 @@
+"""Tools: plain functions that a model may call, with what it is told of them and how they are called.
+
+    @tool(timeout=5)
+    async def get_price(article: str, amount: Annotated[int, "pieces", Bounds(1, 100)] = 1) -> dict[str, object]:
+        "Looks up what an article costs."
+
+Name, description and schema come from the signature and the docstring. A parameter of type `Given[X]` is hidden
+from the model and filled by the toolbox: the module's settings, the HTTP client, or `Emit`.
+"""
+
+import inspect
+import re
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol, TypeVar, cast, get_args, get_origin, overload
+
+import attrs
+import trio
+
+from pipeline.errors import PlanError, ToolFailed, first_error
+from tools.docstrings import Docstring
+from tools.results import LIMIT, response
+from tools.schema import Field, fields_of, hints_of, object_schema, take_fields
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., object])
+Scheduling = Literal["INTERRUPT", "WHEN_IDLE", "SILENT"]
+
+TIMEOUT = 20.0
+THREADS = 4  # of one tool at a time; hung ones hold their places, so they cannot use up the process's threads
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")  # live-protocol 6
+MARK = "__tool__"
+LONGEST_REASON = 300
+
+
+class _GivenMark:
+    """Marks a parameter that the toolbox fills."""
+
+
+Given = Annotated[T, _GivenMark]
+
+
+class Emit(Protocol):
+    """Sends an answer ahead of the last one: progress, or a part of a stream."""
+
+    async def __call__(self, value: object, /) -> None:
+        """Sends one; it may wait. Cancelled means: perhaps not sent."""
+
+
+@attrs.frozen
+class Options:
+    """How a tool is to be called; see `tool`."""
+
+    name: str | None = None
+    timeout: float = TIMEOUT
+    blocking: bool | None = None
+    scheduling: Scheduling | None = None
+    idempotent: bool = False
+    exclusive: bool = False
+    confirm: bool = False
+
+
+@overload
+def tool(function: F, /) -> F: ...
+
+
+@overload
+def tool(
+    *,
+    name: str | None = None,
+    timeout: float = TIMEOUT,
+    blocking: bool | None = None,
+    scheduling: Scheduling | None = None,
+    idempotent: bool = False,
+    exclusive: bool = False,
+    confirm: bool = False,
+) -> Callable[[F], F]: ...
+
+
+def tool(function: F | None = None, /, **options: Any) -> F | Callable[[F], F]:
+    """Marks a function as a tool and leaves it as it is; `Tool.of` or a toolbox reads the mark.
+
+    timeout: seconds the caller grants it. blocking: whether the model waits; None leaves it to the model.
+    scheduling: when the model speaks of the answer of a non-blocking tool. idempotent: calling twice does no
+    harm and an answer stays good for a minute, so that calls may be repeated and equal ones share an answer.
+    exclusive: never two at once. confirm: ask the user first.
+    """
+    if function is not None:
+        function.__dict__[MARK] = Options()
+        return function
+
+    def mark(marked: F) -> F:
+        marked.__dict__[MARK] = Options(**options)
+        return marked
+
+    return mark
+
+
+async def _silent(_value: object, /) -> None:
+    """Drops what is sent ahead; the last answer stands for itself."""
+    await trio.lowlevel.checkpoint()
+
+
+@attrs.frozen(eq=False)
+class Tool:
+    """A function that a model may call: what the model is told, and how it is called.
+
+    `fields` are the parameters that the model fills, `needs` the hidden ones with their types, and `given` holds
+    values for these. `limit` bounds an answer, in bytes of JSON. `inline` runs a sync function in the loop
+    rather than in a thread, for virtual clocks.
+    """
+
+    name: str
+    description: str
+    function: Callable[..., object]
+    fields: Mapping[str, Field]
+    needs: Mapping[str, type]
+    streams: bool
+    timeout: float = TIMEOUT
+    blocking: bool | None = None
+    scheduling: Scheduling | None = None
+    idempotent: bool = False
+    exclusive: bool = False
+    confirm: bool = False
+    given: Mapping[str, object] = attrs.field(factory=dict)
+    inline: bool = False
+    limit: int = LIMIT
+    _threads: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(THREADS), repr=False)
+
+    @classmethod
+    def of(cls, function: Callable[..., object]) -> "Tool":
+        """Reads a function, marked with `@tool` or not; PlanError says what of it a model cannot use."""
+        options: Options = getattr(function, MARK, Options())
+        name = options.name or str(getattr(function, "__name__", function))
+        try:
+            needs = _needs(function)
+            fields = fields_of(function, hidden=needs)
+            _check(name, function, options, needs)
+        except PlanError as error:
+            raise PlanError(f"{name} in {place(function)} cannot be a tool: {error}") from None
+        return cls(
+            name=name,
+            description=Docstring.parse(function.__doc__ or "").description or name.replace("_", " "),
+            function=function,
+            fields=fields,
+            needs=needs,
+            streams=_is_stream(function) or Emit in needs.values(),
+            **{key: value for key, value in attrs.asdict(options).items() if key != "name"},
+        )
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """The schema of the arguments, in the OpenAPI subset of google-genai's `types.Schema`."""
+        return object_schema(self.fields)
+
+    def declaration(self) -> dict[str, object]:
+        """Gives the function declaration, camelCase; `parameters` and `behavior` only where there is anything."""
+        told: dict[str, object] = {"name": self.name, "description": self.description}
+        if self.blocking is not None:
+            told["behavior"] = "BLOCKING" if self.blocking else "NON_BLOCKING"
+        return told | ({"parameters": self.parameters} if self.fields else {})
+
+    def accept(self, args: Mapping[str, object]) -> dict[str, object]:
+        """Converts a model's arguments; ToolFailed names all that is wrong, found and allowed."""
+        taken, wrong = take_fields(self.fields, args)
+        if wrong:
+            raise ToolFailed(
+                f"{self.name} was not run: {'; '.join(wrong)}. Call it again with other arguments.", retry=True
+            )
+        return taken
+
+    async def run(self, args: Mapping[str, object], emit: Emit = _silent) -> dict[str, Any]:
+        """Calls the function and gives its last answer as a JSON object; earlier ones go through `emit`.
+
+        Raises nothing but ToolFailed. Cancellation stops an async function; a sync function's thread is left to
+        itself and its result dropped. Deadlines are the caller's: `timeout` is what the tool asks for.
+        """
+        taken = self.accept(args)
+
+        async def ahead(value: object, /) -> None:
+            await emit(response(value, self.limit))
+
+        for name, kind in self.needs.items():
+            taken[name] = ahead if kind is Emit else self._find(name)
+        try:
+            if _is_stream(self.function):
+                return await self._stream(taken, ahead)
+            return response(await self._value(taken), self.limit)
+        except ToolFailed:
+            raise
+        except Exception as error:
+            raise self._failure(error) from error
+
+    async def call(self, args: Mapping[str, object]) -> dict[str, Any]:
+        """Calls the function and gives one answer: of an async generator {"results": [each in turn]}."""
+        parts: list[object] = []
+
+        async def keep(value: object, /) -> None:
+            await trio.lowlevel.checkpoint()
+            parts.append(value)
+
+        last = await self.run(args, keep)
+        return response({"results": parts}, self.limit) if _is_stream(self.function) else last
+
+    async def _stream(self, taken: Mapping[str, object], emit: Emit) -> dict[str, Any]:
+        count = 0
+        async with aclosing(cast("Any", self.function(**taken))) as answers:
+            async for answer in cast("AsyncIterable[object]", answers):
+                count += 1
+                await emit(answer)
+        return {"result": "done", "answers": count}
+
+    async def _value(self, taken: Mapping[str, object]) -> object:
+        call = partial(self.function, **taken)
+        if self.inline or _waits(self.function):
+            value = call()
+        else:
+            value = await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._threads)
+        return await cast("Awaitable[object]", value) if inspect.isawaitable(value) else value
+
+    def _find(self, name: str) -> object:
+        if name not in self.given:
+            raise ToolFailed(f"{self.name} needs {name}, which a toolbox gives: add the tool to one")
+        return self.given[name]
+
+    def _failure(self, error: Exception) -> ToolFailed:
+        """Says in one sentence, for the model, why the function did not succeed."""
+        first = first_error(error) if isinstance(error, ExceptionGroup) else error
+        if isinstance(first, ToolFailed):
+            return first
+        if isinstance(first, trio.TooSlowError):
+            return ToolFailed(f"{self.name} took too long; it may work later", retry=True)
+        reason = " ".join(f"{type(first).__name__}: {first}".split())[:LONGEST_REASON]
+        return ToolFailed(f"{self.name} failed with {reason}")
+
+
+def place(function: Callable[..., object]) -> str:
+    """Names the file, or else the module, that a function is written in."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return Path(code.co_filename).name if code else str(getattr(function, "__module__", "its module"))
+
+
+def _waits(function: Callable[..., object]) -> bool:
+    return inspect.iscoroutinefunction(inspect.unwrap(function))
+
+
+def _is_stream(function: Callable[..., object]) -> bool:
+    return inspect.isasyncgenfunction(inspect.unwrap(function))
+
+
+def _needs(function: Callable[..., object]) -> dict[str, type]:
+    """Finds the hidden parameters: those annotated Given[...]."""
+    return {
+        name: get_args(hint)[0]
+        for name, hint in hints_of(function).items()
+        if get_origin(hint) is Annotated and _GivenMark in get_args(hint)[1:]
+    }
+
+
+def _check(name: str, function: Callable[..., object], options: Options, needs: Mapping[str, type]) -> None:
+    if not NAME.fullmatch(name):
+        raise PlanError(
+            f"the service does not take the name {name!r}; it must have at most 128 letters, digits and _ . : - "
+            f'and start with a letter or _; give one with @tool(name="...")'
+        )
+    if inspect.isgeneratorfunction(function):
+        raise PlanError("it is a generator; make it async def with yield, or return a list")
+    if Emit in needs.values() and not (_waits(function) or _is_stream(function)):
+        raise PlanError("it takes Emit, which has to be awaited; make it async def")
+    if options.scheduling not in (None, *get_args(Scheduling)):
+        raise PlanError(f"scheduling is {options.scheduling!r}; it must be one of {', '.join(get_args(Scheduling))}")
+    if options.scheduling and options.blocking:
+        raise PlanError("scheduling is only for tools that the model does not wait for; set blocking=False")
+    if not options.timeout > 0:
+        raise PlanError(f"timeout is {options.timeout!r}; it must be a number of seconds above 0")
