@@ -7,9 +7,8 @@ async with converse(plan) as conversation:
         ...
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from functools import partial
 
 import attrs
 import trio
@@ -17,7 +16,7 @@ import trio
 from pipeline.channels import Outlet
 from pipeline.environment import Environment
 from pipeline.errors import AssistantError, first_error
-from pipeline.events import Bus, Subscription
+from pipeline.events import Bus, Subscription, Trouble
 from pipeline.graph import check
 from pipeline.house import House
 from pipeline.messages import Interrupted, ReplyControl, Request, Say, Stop
@@ -53,38 +52,60 @@ class Conversation:
         await self._requests.send(Stop())
 
     def restart(self, actor: str) -> None:
-        """Starts one actor afresh, deliberately; the conversation goes on."""
+        """Starts one actor afresh, deliberately; the conversation goes on. AssistantError if there is no such actor."""
+        if actor not in self.supervised:
+            raise AssistantError(f"there is no actor {actor!r} to restart; there are {', '.join(self.supervised)}")
         self.supervised[actor].restart("asked to by the program")
 
 
 @asynccontextmanager
 async def converse(
-    plan: Plan, *, bus: Bus | None = None, environment: Environment | None = None
+    plan: Plan,
+    *,
+    tools: Iterable[Callable[..., object]] = (),
+    bus: Bus | None = None,
+    environment: Environment | None = None,
 ) -> AsyncIterator[Conversation]:
     """Runs a plan while the block runs; leaving the block ends the conversation in order.
 
-    The plan is checked before anything starts (PlanError). A failure inside ends the block and comes out as one
-    AssistantError, with the group it came in as its cause; errors of the block itself come out in a group, as
-    from any Trio nursery. The bus is closed at the end, also one that was passed in.
+    `tools` are functions that the model may call, besides those of the plan. The plan is checked before anything
+    starts (PlanError). A failure inside is told on the bus, ends the block and comes out as one AssistantError, with
+    the group it came in as its cause; errors of the block itself come out in a group, as from any Trio nursery. The
+    bus is closed at the end, also one that was passed in.
     """
-    environment = environment or Environment.read(folder=plan.folder)
-    bus = bus or Bus(environment.secrets())
-    house = House(plan, check(plan), bus, environment)
-    supervised = {name: Supervised(name, node.policy) for name, node in house.graph.nodes.items()}
-    failure: AssistantError | None = None
-    cause: BaseExceptionGroup[AssistantError] | None = None
     try:
-        with house.outlet("requests") as requests, house.outlet("control") as control:
-            async with trio.open_nursery() as nursery:
-                for name, node in house.graph.nodes.items():
-                    nursery.start_soon(supervised[name].supervise, partial(house.incarnation, node), bus, name=name)
-                yield Conversation(house, supervised, requests, control)
-                nursery.cancel_scope.cancel("the conversation is over")
-    except* AssistantError as group:
-        cause = group
-        failure = first_error(group)
+        environment = environment or Environment.read(folder=plan.folder)
+        bus = bus or Bus(environment.secrets())
+        bus.secrets.hide(environment.google_key)
+        house = House(plan, check(plan), bus, environment)
+        failure: AssistantError | None = None
+        cause: BaseExceptionGroup[AssistantError] | None = None
+        try:
+            for function in tools:
+                house.state["toolbox"].add(function)
+            async with _running(house) as conversation:
+                yield conversation
+        except* AssistantError as group:
+            cause, failure = group, first_error(group)
+            failure.args = bus.secrets.redacted(failure.args)
+            bus.publish(Trouble(str(failure), type(failure).__name__, "the conversation ends"))
+        finally:
+            await house.aclose()
+        if failure is not None:
+            raise failure from cause
     finally:
-        await house.aclose()
-        bus.close()
-    if failure is not None:
-        raise failure from cause
+        if bus is not None:
+            bus.close()
+
+
+@asynccontextmanager
+async def _running(house: House) -> AsyncIterator[Conversation]:
+    """Runs every actor of an open house while the block runs."""
+    nodes = house.graph.nodes
+    supervised = {name: Supervised(name, node.policy) for name, node in nodes.items()}
+    with house.outlet("requests") as requests, house.outlet("control") as control:
+        async with trio.open_nursery() as nursery:
+            for name, node in nodes.items():
+                nursery.start_soon(house.live, node, supervised[name], name=name)
+            yield Conversation(house, supervised, requests, control)
+            nursery.cancel_scope.cancel("the conversation is over")

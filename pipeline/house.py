@@ -1,6 +1,7 @@
 """A graph opened: its channels, its shared state, and the building of incarnations."""
 
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import attrs
@@ -9,9 +10,10 @@ import trio
 from pipeline.actor import Signature
 from pipeline.channels import Edge, Inlet, Outlet
 from pipeline.environment import Environment
-from pipeline.events import Bus, Dropped, milliseconds
+from pipeline.events import Bus, Dropped, Trouble, milliseconds
 from pipeline.graph import Graph, Node
 from pipeline.plan import Plan
+from pipeline.supervisor import Supervised
 
 CLOSE_DEADLINE = 1.0  # seconds for one shared object to let go of what it holds
 
@@ -42,28 +44,35 @@ class House:
 
     def outlet(self, port: str) -> Outlet[Any]:
         """Gives the program around the pipeline a sending end of one of its ports."""
-        return self.edges[self.graph.outside_outputs[port]].outlet()
+        return self._outlet(self.graph.outside_outputs[port])
 
     def shared(self, kind: type) -> Any:  # noqa: ANN401 - the caller names the type
         """Gives the shared object of that type."""
         return next(held for held in self.state.values() if isinstance(held, kind))
+
+    async def live(self, node: Node, supervised: Supervised) -> None:
+        """Runs an actor under supervision until it has ended for good; then its neighbours see the end of it."""
+        await supervised.supervise(partial(self.incarnation, node), self.bus)
+        self._finish(node)
 
     async def incarnation(self, node: Node) -> None:
         """Builds a fresh object with ends of its own and runs it; the ends are closed however it goes."""
         with ExitStack() as ends:
             arguments: dict[str, Any] = dict(node.settings)
             for port in node.signature.inputs:
-                edge = self.edges.get(node.inputs.get(port, ""))
-                arguments[port] = ends.enter_context(edge.inlet() if edge is not None else Inlet(None, None))
+                arguments[port] = ends.enter_context(self._inlet(node.inputs[port]))
             for port in node.signature.outputs:
-                edge = self.edges.get(node.outputs.get(port, ""))
-                live = edge is not None and self.graph.readers(edge.name)
-                arguments[port] = ends.enter_context(edge.outlet() if edge is not None and live else Outlet(None, None))
+                arguments[port] = ends.enter_context(self._outlet(node.outputs[port]))
             for name, kind in node.signature.shared.items():
                 arguments[name] = self.shared(kind)
             arguments.update(self._given(node.signature))
             await node.made(**arguments).run()
-        self._finish(node)
+
+    def _inlet(self, edge: str) -> Inlet[Any]:
+        return self.edges[edge].inlet() if self.graph.senders(edge) else Inlet(None, None)
+
+    def _outlet(self, edge: str) -> Outlet[Any]:
+        return self.edges[edge].outlet() if self.graph.readers(edge) else Outlet(None, None)
 
     def _given(self, signature: Signature) -> dict[str, Any]:
         """Gathers what the house itself gives: the bus, the environment, the plan, and tables of it."""
@@ -72,19 +81,27 @@ class House:
         return given | {name: self.graph.sections.get(table, {}) for name, table in signature.sections.items()}
 
     def _finish(self, node: Node) -> None:
-        """The actor has returned: an edge all of whose senders have is closed, so its reader sees the end."""
+        """The actor has ended: an edge all of whose senders have is closed, and nobody waits for it to read."""
         self.finished.add(node.name)
         for edge in node.outputs.values():
-            if edge in self.edges and self.finished.issuperset(self.graph.senders(edge)):
+            if self.finished.issuperset(self.graph.senders(edge)):
                 self.edges[edge].close_outlet()
+        for edge in node.inputs.values():
+            self.edges[edge].close_inlet()
 
     async def aclose(self) -> None:
-        """Closes every edge, and what is shared that has a `close` or `aclose`; each within a second."""
+        """Closes every edge, and what is shared that has a `close` or `aclose`; each within a second.
+
+        One that fails to close is told on the bus, and the others are closed all the same.
+        """
         for edge in self.edges.values():
             edge.close()
-        for held in self.state.values():
-            if hasattr(held, "aclose"):
-                with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_DEADLINE):
-                    await held.aclose()
-            elif hasattr(held, "close"):
-                held.close()
+        for name, held in self.state.items():
+            try:
+                if hasattr(held, "aclose"):
+                    with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_DEADLINE):
+                        await held.aclose()
+                elif hasattr(held, "close"):
+                    held.close()
+            except Exception as error:  # noqa: BLE001 - whatever a user's class does at its end
+                self.bus.publish(Trouble(f"closing {name}: {error}", type(error).__name__, "the rest is closed"))

@@ -42,7 +42,8 @@ class Secrets:
         if isinstance(value, Mapping):
             return {self.redacted(key): self.redacted(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
-            return type(value)(map(self.redacted, value))
+            items = [self.redacted(item) for item in value]
+            return items if isinstance(value, list) else tuple(items)
         return value
 
 

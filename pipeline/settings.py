@@ -11,6 +11,10 @@ import cattrs
 
 from pipeline.errors import PlanError
 
+_LISTS = (list, tuple, collections.abc.Sequence)
+_TABLES = (dict, collections.abc.Mapping)
+_WRONG = (cattrs.BaseValidationError, cattrs.StructureHandlerNotFoundError, ValueError, TypeError)
+
 
 def structure(value: object, hint: Any, where: str) -> Any:  # noqa: ANN401 - annotations are values here
     """Gives `value` as the annotation `hint` asks, or PlanError naming `where`, what was found and what is allowed.
@@ -18,9 +22,11 @@ def structure(value: object, hint: Any, where: str) -> Any:  # noqa: ANN401 - an
     Integers pass as floats; nothing else is converted silently. An annotation that plain data cannot meet (a
     callable, a protocol) takes the value as it is, so that programs may put objects into a plan.
     """
+    if isinstance(hint, type) and attrs.has(hint) and isinstance(value, hint):
+        return value
     try:
         return _CONVERTER.structure(value, hint) if _plain(hint) else value
-    except (cattrs.BaseValidationError, cattrs.StructureHandlerNotFoundError, ValueError, TypeError) as error:
+    except _WRONG as error:
         why = "; ".join(cattrs.transform_error(error)) if isinstance(error, cattrs.BaseValidationError) else ""
         detail = f" ({why})" if why else ""
         raise PlanError(f"{where} is {value!r}; it must be {describe(hint)}{detail}") from None
@@ -28,25 +34,41 @@ def structure(value: object, hint: Any, where: str) -> Any:  # noqa: ANN401 - an
 
 def describe(hint: Any) -> str:  # noqa: ANN401 - annotations are values here
     """Says in words what an annotation allows."""
-    if typing.get_origin(hint) is Literal:
+    if _origin(hint) is Literal:
         return "one of " + ", ".join(repr(choice) for choice in typing.get_args(hint))
-    if _is_union(typing.get_origin(hint)):
+    if _is_union(_origin(hint)):
         return " or ".join(describe(part) for part in typing.get_args(hint) if part is not type(None))
-    names = {str: "text", float: "a number", int: "a whole number", bool: "true or false", Path: "a path"}
+    if _origin(hint) in (*_LISTS, *_TABLES):
+        parts = [describe(part) for part in typing.get_args(hint) if part is not Ellipsis]
+        return f"a list of {' and '.join(parts)}" if _origin(hint) in _LISTS else f"a table of {parts[-1]}"
+    if isinstance(hint, type) and attrs.has(hint):
+        return "a table with " + ", ".join(f"{field.alias} ({describe(field.type)})" for field in attrs.fields(hint))
+    names = {
+        object: "anything",
+        str: "text",
+        float: "a number",
+        int: "a whole number",
+        bool: "true or false",
+        Path: "a path",
+    }
     return names.get(hint, getattr(hint, "__name__", str(hint)))
 
 
 def _plain(hint: Any) -> bool:  # noqa: ANN401 - annotations are values here
-    origin: Any = typing.get_origin(hint)
+    origin = _origin(hint)
     if _is_union(origin):
         return all(_plain(part) for part in typing.get_args(hint))
-    if origin in (list, tuple, dict, collections.abc.Mapping, collections.abc.Sequence):
+    if origin in (*_LISTS, *_TABLES):
         return all(part is Ellipsis or _plain(part) or part in (object, Any) for part in typing.get_args(hint))
     return (
         origin is Literal
         or hint in (str, float, int, bool, Path, type(None))
         or (isinstance(hint, type) and attrs.has(hint))
     )
+
+
+def _origin(hint: Any) -> Any:  # noqa: ANN401 - annotations are values here
+    return typing.get_origin(hint)
 
 
 def _is_union(origin: object) -> bool:
@@ -72,8 +94,32 @@ def _union(value: object, hint: Any) -> object:  # noqa: ANN401 - a cattrs hook
             continue
         try:
             return _CONVERTER.structure(value, part)
-        except (cattrs.BaseValidationError, ValueError, TypeError):
+        except _WRONG:
             continue
+    raise ValueError(f"{value!r} is not {describe(hint)}")
+
+
+def _list(value: object, hint: Any) -> object:  # noqa: ANN401 - a cattrs hook
+    kind, parts = _origin(hint), typing.get_args(hint)
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{value!r} is not {describe(hint)}")  # noqa: TRY004 - cattrs gathers ValueError
+    if kind is not tuple or parts[-1] is Ellipsis:
+        parts = (parts[0],) * len(value)
+    items = [_CONVERTER.structure(item, part) for item, part in zip(value, parts, strict=True)]
+    return tuple(items) if kind is tuple else items
+
+
+def _table(value: object, hint: Any) -> object:  # noqa: ANN401 - a cattrs hook
+    name, part = typing.get_args(hint)
+    if not isinstance(value, collections.abc.Mapping):
+        raise ValueError(f"{value!r} is not {describe(hint)}")  # noqa: TRY004 - cattrs gathers ValueError
+    return {_CONVERTER.structure(key, name): _CONVERTER.structure(item, part) for key, item in value.items()}
+
+
+def _choice(value: object, hint: Any) -> object:  # noqa: ANN401 - a cattrs hook
+    for choice in typing.get_args(hint):
+        if value == choice and type(value) is type(choice):
+            return choice
     raise ValueError(f"{value!r} is not {describe(hint)}")
 
 
@@ -83,5 +129,8 @@ _CONVERTER.register_structure_hook(bool, _exact(bool))
 _CONVERTER.register_structure_hook(int, _exact(int))
 _CONVERTER.register_structure_hook(float, _exact(int, float))
 _CONVERTER.register_structure_hook(Path, _exact(str, Path))
-_CONVERTER.register_structure_hook_func(lambda hint: _is_union(typing.get_origin(hint)), _union)
+_CONVERTER.register_structure_hook_func(lambda hint: _is_union(_origin(hint)), _union)
+_CONVERTER.register_structure_hook_func(lambda hint: _origin(hint) is Literal, _choice)
+_CONVERTER.register_structure_hook_func(lambda hint: _origin(hint) in _LISTS, _list)
+_CONVERTER.register_structure_hook_func(lambda hint: _origin(hint) in _TABLES, _table)
 _CONVERTER.register_structure_hook_func(lambda hint: hint is object, lambda value, _: value)
