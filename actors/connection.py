@@ -14,11 +14,12 @@ from actors.live.address import GOOGLE, Address
 from actors.live.commands import Setup
 from actors.live.link import LeaveBy, Link, LinkLost, Renewed, Report
 from actors.live.recall import recall
-from actors.live.recovery import STABLE_AFTER, Loss, Phase, decide
+from actors.live.recovery import REFUSALS, STABLE_AFTER, Loss, Phase, decide
+from actors.live.recovery import delay as wait
 from actors.live.session import Session
 from actors.live.setup import Built
 from actors.live.signals import SetupComplete, Signal
-from actors.live.transport import ABNORMAL, Transport, connected, dial_tcp
+from actors.live.transport import ABNORMAL, NORMAL, Transport, connected, dial_tcp
 from actors.live.vault import Vault
 from pipeline import events as e
 from pipeline.actor import Shared, section
@@ -35,10 +36,11 @@ NO_KEY = "no-key-needed"  # what a service other than Google's is given: the emb
 
 @attrs.define
 class Outage:
-    """How long the service has been out of reach, and how many attempts have failed."""
+    """How long the service has been out of reach, how many attempts have failed, and how many after the handshake."""
 
     since: float
     attempts: int = 0
+    reached: int = 0
 
 
 @attrs.define
@@ -47,9 +49,9 @@ class Connection:
 
     Raises Refused, which ends the run, when the service will never talk to us as we are. `endpoint` is a base URL,
     empty for Google's. `dial` makes the stream: any callable from an address to a Trio stream. `handle_file` keeps the
-    resumption handle on disk for `resume`, and `cache` the last setup that was built; empty keeps nothing. A ping goes out every
-    `heartbeat` seconds; a link on which nothing comes for `patience` seconds after it is dead. `threads` may be
-    switched off where time is virtual.
+    resumption handle on disk for `resume`, and `cache` the last setup that was built; empty keeps nothing. A ping
+    goes out every `heartbeat` seconds; a link on which nothing comes for `patience` seconds after it is dead.
+    `threads` may be switched off where time is virtual.
     Cancellation closes the socket in order, within half a second.
     """
 
@@ -79,6 +81,7 @@ class Connection:
     _known: bool = attrs.field(default=False, init=False)
     _phase: Phase = attrs.field(default="dial", init=False)
     _linked_at: float | None = attrs.field(default=None, init=False)
+    _turn_at_link: int = attrs.field(default=0, init=False)
 
     async def run(self) -> None:
         """Links, loses, recovers; returns when the far end has closed for good."""
@@ -116,19 +119,26 @@ class Connection:
             lost = await self._one_link(outage)
             now = trio.current_time()
             if self._linked_at is not None:
-                stable = now - self._linked_at > STABLE_AFTER or lost is None
-                outage = Outage(now, 0 if stable else outage.attempts)
+                outage = Outage(now) if self._stable(lost, now) else attrs.evolve(outage, since=now)
                 self._linked_at = None
+            outage.attempts += 1
             if lost is None:
                 why = "ahead of the service going away"
                 self._route(self.session.lost(why, now))
+                await trio.sleep(wait(outage.attempts))  # a service that sends everyone away at once is not stormed
                 continue
-            outage.attempts += 1
+            outage.reached += self._phase != "dial"
             self._route(self.session.lost(self.bus.secrets.redact(str(lost)), now))
             if (delay := self._recover(lost, outage, now)) is None:
                 return
             why = f"attempt {outage.attempts}"
             await trio.sleep(delay)
+
+    def _stable(self, lost: TransportLost | None, now: float) -> bool:
+        """Whether the link that ended was a good one; one that ends in a refusal was none unless it gave a reply."""
+        assert self._linked_at is not None  # noqa: S101 - asked of links only
+        refused = lost is not None and lost.code in REFUSALS and self.session.turn == self._turn_at_link
+        return now - self._linked_at > STABLE_AFTER and not refused
 
     def _recover(self, lost: TransportLost, outage: Outage, now: float) -> float | None:
         """Decides what follows a loss: gives the wait before the next attempt, None at the end, or raises Refused."""
@@ -138,6 +148,7 @@ class Connection:
             self._phase,
             has_handle=self.session.handle is not None,
             attempt=outage.attempts,
+            reached=outage.reached,
             down_for=now - outage.since,
             known=self._known,
         )
@@ -145,7 +156,7 @@ class Connection:
         if decision.action == "end":
             return None
         if decision.action == "give up":
-            raise Refused(self._advice(lost))
+            raise Refused(self.bus.secrets.redact(self._advice(lost)))
         if decision.action == "fresh":
             self.session.handle = None
         wait = f" in {decision.delay:.2g} s" if decision.delay else " at once"
@@ -184,7 +195,7 @@ class Connection:
         return Address.of(endpoint, version, key, key_in=self.key_in, headers=headers)
 
     async def _set_up(self, transport: Transport) -> tuple[list[Signal], bool]:
-        """Sends the setup and waits for its answer; gives what else came before it, and whether this is a resume."""
+        """Sends the setup and waits for its answer; gives what came up to it, and whether this is a resume."""
         built = await self._setup()
         self._take_saved(built)
         setup = dict(built.setup)
@@ -195,17 +206,16 @@ class Connection:
         with trio.move_on_after(SETUP_DEADLINE):
             await transport.send(wire.encode(Setup(setup)))
             while True:
-                for signal in wire.decode(await transport.receive()):
-                    if isinstance(signal, SetupComplete):
-                        return early, handle is not None
-                    early.append(signal)
+                early += wire.decode(await transport.receive())
+                if any(isinstance(signal, SetupComplete) for signal in early):
+                    return early, "handle" in setup.get("sessionResumption", ())
         raise TransportLost(ABNORMAL, f"the service did not answer the setup within {SETUP_DEADLINE:g} s")
 
     def _announce(self, transport: Transport, outage: Outage, early: list[Signal], *, resumed: bool) -> None:
         """The link stands: tells the session, the two ends of the wire and the world."""
         now = trio.current_time()
         again = self._known or resumed
-        self._known, self._linked_at = True, now
+        self._known, self._linked_at, self._turn_at_link = True, now, self.session.turn
         lost_ms = self.session.kept.lost_ms
         shown = self.session.shown_handle()
         replayed, effects = self.session.link(resumed=resumed)
@@ -216,7 +226,7 @@ class Connection:
         if again:
             self.bus.publish(
                 e.SessionResumed(
-                    attempt=outage.attempts + 1,
+                    attempt=max(outage.attempts, 1),
                     gap_ms=e.milliseconds(now - outage.since),
                     replayed_ms=round(replayed, 1),
                     lost_ms=round(lost_ms, 1),
@@ -238,7 +248,8 @@ class Connection:
             if report.epoch != self.session.epoch:
                 continue
             if isinstance(report, LinkLost):
-                return TransportLost(report.code, report.reason)
+                announced = report.code == NORMAL and leave_at < float("inf")
+                return None if announced else TransportLost(report.code, report.reason)
             if isinstance(report, LeaveBy):
                 left = report.deadline - trio.current_time()
                 leave_at = report.deadline - min(LEAVE_MARGIN, left / 2)

@@ -6,6 +6,7 @@ idempotent tool joins the one that runs, or takes its answer if that is fresh.
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 
 import attrs
 import trio
@@ -34,7 +35,7 @@ class _Run:
 
 @attrs.define
 class Dispatch:
-    """Starts a task for each call; `parallel` bounds how many tools run at once, the others wait their turn."""
+    """Starts a task for each call; `parallel` bounds how many run at once, the others wait their turn."""
 
     calls: Inlet[CallNews]
     answers: Outlet[ToolAnswer]
@@ -88,12 +89,16 @@ class Dispatch:
         key = self._key(call)
         try:
             with run.scope:
-                async with places:
+                async with nullcontext() if self._waits_long(call) else places:
                     response, outcome, tool = await self._response(run, call, key)
                 await self._settle(run, response, outcome, tool)
         finally:
             if self._runs.get(key) is run:
                 del self._runs[key]
+
+    def _waits_long(self, call: ToolCalled) -> bool:
+        """Whether a tool says that nobody waits for it: a timer must not take a place from the others."""
+        return call.name in self.toolbox and self.toolbox.get(call.name).blocking is False
 
     async def _response(self, run: _Run, call: ToolCalled, key: str) -> tuple[Mapping[str, object], str, Tool | None]:
         try:

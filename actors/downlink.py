@@ -53,10 +53,13 @@ class Downlink:
     async def run(self) -> None:
         """Runs until cancelled."""
         async for link in self.links:
+            over = False
             try:
                 await self._read(link)
+                over = True
             finally:
-                link.wire.abort()
+                if not over:  # a link that is over was reported with its reason, which abort would hide
+                    link.wire.abort()
 
     async def _read(self, link: Link) -> None:
         while True:

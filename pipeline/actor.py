@@ -32,6 +32,7 @@ from pipeline.events import Bus
 from pipeline.plan import Plan
 
 T = TypeVar("T")
+_GATHERED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class _SharedMark:
@@ -67,17 +68,20 @@ class Signature:
 
     @classmethod
     def of(cls, made: Callable[..., object]) -> "Signature":
-        """Reads the constructor of `made`; PlanError where an annotation is missing or cannot be resolved."""
+        """Reads the constructor of `made`; PlanError where an annotation cannot be resolved.
+
+        A parameter without annotation is a setting that takes anything.
+        """
         fields: tuple[attrs.Attribute[Any], ...] = ()
         if isinstance(made, type) and attrs.has(made):
             fields = attrs.fields(made)
-        parameters = [p for name, p in inspect.signature(made).parameters.items() if name != "self"]
+        parameters = [p for p in inspect.signature(made).parameters.values() if p.kind not in _GATHERED]
         try:
             source: Any = made
             if isinstance(made, type) and not fields:
-                source = vars(made).get("__init__", made)
+                source = made.__init__  # type: ignore[misc] - its own, or one that it inherits
             hints = typing.get_type_hints(source, include_extras=True)
-        except NameError as error:
+        except (NameError, AttributeError, TypeError, SyntaxError) as error:
             raise PlanError(f"read the constructor of {made.__qualname__}, but {error}") from error
         aliases = {str(field.alias): field.name for field in fields}
         sections = {str(field.alias): field.metadata["section"] for field in fields if "section" in field.metadata}

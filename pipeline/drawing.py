@@ -5,8 +5,8 @@ from typing import Any
 
 import tomli_w
 
-from pipeline.graph import OUTSIDE, EdgeSpec, Graph
 from pipeline.plan import Plan
+from pipeline.wiring import OUTSIDE, EdgeSpec, Graph
 
 
 def as_toml(plan: Plan) -> str:
@@ -28,7 +28,7 @@ def as_text(graph: Graph) -> str:
 
 
 def _lines(graph: Graph) -> Iterator[str]:
-    width = max(len(edge.carries.__name__) for edge in graph.edges.values())
+    width = max(len(edge.carries.__name__) for edge in graph.edges.values()) if graph.edges else 0
     for name, used, outputs in _senders(graph):
         yield f"# {name}  ({used})"
         for edge in outputs:
@@ -56,12 +56,18 @@ def as_dot(graph: Graph) -> str:
         "  edge [fontname=sans, fontsize=9];",
     ]
     for name, used, outputs in _senders(graph):
-        lines.append(f'  "{name}" [label="{name}\\n{used}"];')
+        lines.append(f"  {_quoted(name)} [label={_quoted(name, used)}];")
         for edge in outputs:
             spec = graph.edges[edge]
             style = "dashed" if spec.optional else "solid"
+            label = _quoted(edge, f"{spec.carries.__name__}, {_bound(spec)}")
             lines += [
-                f'  "{name}" -> "{reader}" [label="{edge}\\n{spec.carries.__name__}, {_bound(spec)}", style={style}];'
+                f"  {_quoted(name)} -> {_quoted(reader)} [label={label}, style={style}];"
                 for reader in graph.readers(edge)
             ]
     return "\n".join([*lines, "}"])
+
+
+def _quoted(*lines: str) -> str:
+    escaped = [line.replace("\\", "\\\\").replace('"', '\\"') for line in lines]
+    return '"' + "\\n".join(escaped) + '"'

@@ -1,16 +1,15 @@
-"""The graph of a plan: checked whole before anything starts, then opened into channels and incarnations.
+"""The graph of a plan, checked whole before anything starts.
 
-`check` imports the classes that the plan names and compares what they ask for with what the plan wires. `Graph`
-is the result, still without any channel; `pipeline.house` opens it.
+`check` imports the classes that the plan names, compares what they ask for with what the plan gives them, and has
+`pipeline.wiring` look at how they are joined.
 """
 
 import importlib
 import sys
 import typing
-from collections.abc import Callable, Mapping
-from typing import Any
-
-import attrs
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
 
 from pipeline.actor import Signature
 from pipeline.channels import Capacity, Overflow
@@ -18,64 +17,11 @@ from pipeline.errors import PlanError
 from pipeline.plan import Plan
 from pipeline.settings import structure
 from pipeline.supervisor import Policy
+from pipeline.wiring import OUTSIDE, EdgeSpec, Graph, Node, StateSpec, check_wiring
 
-OUTSIDE = "outside"  # the program around the pipeline, which has ports like an actor
 EDGE_KEYS = ("type", "capacity", "overflow", "optional")
 ACTOR_KEYS = ("use", "inputs", "outputs", "restart")
-
-
-@attrs.frozen
-class EdgeSpec:
-    """An edge as the plan declares it; `optional` edges may lack an end, and then carry nothing."""
-
-    name: str
-    carries: type
-    capacity: Capacity
-    overflow: Overflow
-    optional: bool
-
-
-@attrs.frozen
-class Node:
-    """An actor as the plan declares it: its class, its settings and which edge is at which port."""
-
-    name: str
-    made: type
-    signature: Signature
-    settings: Mapping[str, object]
-    inputs: Mapping[str, str]
-    outputs: Mapping[str, str]
-    policy: Policy
-
-
-@attrs.frozen
-class StateSpec:
-    """Shared state as the plan declares it: what makes it, of which type it is, and its settings."""
-
-    make: Callable[..., object]
-    kind: type
-    signature: Signature
-    settings: Mapping[str, object]
-
-
-@attrs.frozen
-class Graph:
-    """A checked plan: nodes, edges, shared state, and the tables that actors read whole."""
-
-    nodes: Mapping[str, Node]
-    edges: Mapping[str, EdgeSpec]
-    state: Mapping[str, StateSpec]
-    outside_outputs: Mapping[str, str]
-    sections: Mapping[str, Mapping[str, object]]
-
-    def senders(self, edge: str) -> list[str]:
-        """Names who sends into an edge."""
-        inside = [node.name for node in self.nodes.values() if edge in node.outputs.values()]
-        return inside + ([OUTSIDE] if edge in self.outside_outputs.values() else [])
-
-    def readers(self, edge: str) -> list[str]:
-        """Names who reads an edge."""
-        return [node.name for node in self.nodes.values() if edge in node.inputs.values()]
+ROOM = {"headphones": bool, "duplex": Literal["auto", "full", "half"], "turns": Literal["server", "local"]}
 
 
 def load_name(name: object, where: str) -> Any:  # noqa: ANN401 - any class or function of the user's
@@ -107,14 +53,13 @@ def check(plan: Plan) -> Graph:
     """
     _check_tables(plan)
     edges = {name: _edge(plan, name) for name in plan.table("edges")}
-    nodes = {name: _node(plan, name) for name in plan.table("actors")}
+    nodes = {name: _node(plan, name, edges) for name in plan.table("actors")}
     state = {name: _state(plan, name) for name in plan.table("state")}
+    _refuse_unknown(plan, OUTSIDE, plan.table(OUTSIDE), ("outputs",))
     outside = _bindings(plan, OUTSIDE, plan.table(OUTSIDE), "outputs")
     sections = {key: value for key, value in plan.tables.items() if key not in ("actors", "edges", "state", OUTSIDE)}
     graph = Graph(nodes, edges, state, outside, sections)
-    _check_wiring(plan, graph)
-    _check_state(plan, graph)
-    _check_blocking_cycles(plan, graph)
+    check_wiring(plan, graph)
     return graph
 
 
@@ -123,6 +68,10 @@ def _check_tables(plan: Plan) -> None:
     for name, value in plan.tables.items():
         if name not in known or not isinstance(value, dict):
             raise PlanError(f"{plan.where(name)} is not a table of the plan; there are {', '.join(sorted(known))}")
+    room = plan.table("room")
+    _refuse_unknown(plan, "room", room, tuple(ROOM))
+    for name, value in room.items():
+        structure(value, ROOM[name], plan.where(f"room.{name}"))
 
 
 def _edge(plan: Plan, name: str) -> EdgeSpec:
@@ -135,6 +84,8 @@ def _edge(plan: Plan, name: str) -> EdgeSpec:
     kind = table["type"]
     where = plan.where(f"{key}.type")
     carries = load_name(kind if not isinstance(kind, str) or ":" in kind else f"pipeline.messages:{kind}", where)
+    if not isinstance(carries, type):
+        raise PlanError(f'{where} is {kind!r}, no class; name a message such as "Captured" or "package.module:Class"')
     policies = [policy.value for policy in Overflow]
     if table["overflow"] not in policies:
         found = plan.where(f"{key}.overflow")
@@ -147,7 +98,7 @@ def _edge(plan: Plan, name: str) -> EdgeSpec:
     return EdgeSpec(name, carries, capacity, Overflow(table["overflow"]), optional)
 
 
-def _node(plan: Plan, name: str) -> Node:
+def _node(plan: Plan, name: str, edges: Mapping[str, EdgeSpec]) -> Node:
     key = f"actors.{name}"
     table = plan.table("actors", name)
     if "use" not in table:
@@ -156,49 +107,68 @@ def _node(plan: Plan, name: str) -> Node:
             f"{plan.where(key)} has no use; the house's actors are {allowed}, and an actor of your own needs "
             f'use = "module:Class"'
         )
-    made = load_name(table["use"], plan.where(f"{key}.use"))
+    where = plan.where(f"{key}.use")
+    made = load_name(table["use"], where)
     if not isinstance(made, type) or not callable(getattr(made, "run", None)):
-        raise PlanError(f"{plan.where(f'{key}.use')} names {made!r}; an actor is a class with async def run(self)")
-    signature = Signature.of(made)
-    policy = structure(plan.table("actors", name, "restart"), Policy, plan.where(f"{key}.restart"))
+        raise PlanError(f"{where} names {made!r}; an actor is a class with async def run(self)")
+    signature = _signature(made, where)
+
+    def bound(side: str, ports: Mapping[str, type]) -> dict[str, str]:
+        """A class need not have a port for an optional edge; then it is no end of that edge."""
+        given = _bindings(plan, key, table, side)
+        return {port: edge for port, edge in given.items() if port in ports or not edges[edge].optional}
+
     return Node(
         name,
         made,
         signature,
         _settings(plan, key, table, signature, ACTOR_KEYS),
-        _bindings(plan, key, table, "inputs"),
-        _bindings(plan, key, table, "outputs"),
-        policy,
+        bound("inputs", signature.inputs),
+        bound("outputs", signature.outputs),
+        structure(table.get("restart", {}), Policy, plan.where(f"{key}.restart")),
     )
 
 
 def _state(plan: Plan, name: str) -> StateSpec:
     key = f"state.{name}"
     table = plan.table("state", name)
-    make = load_name(table.get("use"), plan.where(f"{key}.use"))
-    kind = make if isinstance(make, type) else typing.get_type_hints(make).get("return", object)
-    signature = Signature.of(make)
+    where = plan.where(f"{key}.use")
+    make = load_name(table.get("use"), where)
+    if not callable(make):
+        raise PlanError(f'{where} is {make!r}; shared state needs use = "module:Class", or a function that makes it')
+    signature = _signature(make, where)
+    kind = make if isinstance(make, type) else typing.get_type_hints(make).get("return")
+    if not isinstance(kind, type):
+        raise PlanError(f"{where} names {make!r}, which does not say what it makes; annotate what it returns")
     return StateSpec(make, kind, signature, _settings(plan, key, table, signature, ("use",)))
+
+
+def _signature(made: typing.Callable[..., object], where: str) -> Signature:
+    try:
+        return Signature.of(made)
+    except PlanError as error:
+        raise PlanError(f"{where}: {error}") from error
 
 
 def _settings(
     plan: Plan, key: str, table: Mapping[str, Any], signature: Signature, own: tuple[str, ...]
 ) -> dict[str, object]:
     given = {name: value for name, value in table.items() if name not in own}
-    _refuse_unknown(plan, key, given, tuple(signature.settings))
+    _refuse_unknown(plan, key, given, (*signature.settings, *own))
     missing = signature.required - set(given)
     if missing:
         raise PlanError(f"{plan.where(key)} needs {', '.join(sorted(missing))}, which is not set")
-    return {
-        name: structure(value, signature.settings[name], plan.where(f"{key}.{name}")) for name, value in given.items()
-    }
+    settings = {}
+    for name, value in given.items():
+        taken = structure(value, signature.settings[name], plan.where(f"{key}.{name}"))
+        settings[name] = plan.folder / taken if isinstance(taken, Path) else taken
+    return settings
 
 
 def _refuse_unknown(plan: Plan, key: str, table: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
     for name in table:
         if name not in allowed:
-            known = ", ".join(sorted(allowed)) or "no settings"
-            raise PlanError(f"{plan.where(f'{key}.{name}')} is unknown; {key} has {known}")
+            raise PlanError(f"{plan.where(f'{key}.{name}')} is unknown; {key} has {', '.join(sorted(allowed))}")
 
 
 def _bindings(plan: Plan, key: str, table: Mapping[str, Any], side: str) -> dict[str, str]:
@@ -210,78 +180,3 @@ def _bindings(plan: Plan, key: str, table: Mapping[str, Any], side: str) -> dict
             allowed = ", ".join(sorted(known))
             raise PlanError(f"{plan.where(f'{key}.{side}.{port}')} is {edge!r}, no edge of the plan: {allowed}")
     return bound
-
-
-def _check_wiring(plan: Plan, graph: Graph) -> None:
-    for node in graph.nodes.values():
-        for side, ports, bound in (
-            ("inputs", node.signature.inputs, node.inputs),
-            ("outputs", node.signature.outputs, node.outputs),
-        ):
-            _check_ports(plan, graph, f"actors.{node.name}.{side}", ports, bound)
-    for edge in graph.edges.values():
-        readers, senders = graph.readers(edge.name), graph.senders(edge.name)
-        where = plan.where(f"edges.{edge.name}")
-        if len(readers) > 1:
-            raise PlanError(f"{where} is read by {' and '.join(readers)}; an edge has one reader")
-        if not edge.optional and not (readers and senders):
-            end = "reads from it" if senders else "sends into it"
-            raise PlanError(f"{where}: nobody {end}; bind it to a port, or take the edge out")
-
-
-def _check_ports(plan: Plan, graph: Graph, key: str, ports: Mapping[str, type], bound: Mapping[str, str]) -> None:
-    for port, edge in bound.items():
-        spec = graph.edges[edge]
-        if port not in ports:
-            if spec.optional:
-                continue
-            allowed = ", ".join(sorted(ports)) or "none"
-            raise PlanError(f"{plan.where(f'{key}.{port}')}: there is no such port; the class has {allowed}")
-        if ports[port] is not spec.carries:
-            raise PlanError(
-                f"{plan.where(f'{key}.{port}')}: the port takes {ports[port].__name__}, "
-                f"but edge {edge} carries {spec.carries.__name__}"
-            )
-    for port in ports:
-        if port not in bound:
-            raise PlanError(f'{plan.where(key)}: port {port} is bound to no edge; add {port} = "EDGE"')
-    twice = [edge for edge in set(bound.values()) if list(bound.values()).count(edge) > 1]
-    if twice:
-        raise PlanError(f"{plan.where(key)}: edge {twice[0]} is bound to two ports; a port has an edge of its own")
-
-
-def _check_state(plan: Plan, graph: Graph) -> None:
-    for node in graph.nodes.values():
-        for name, kind in node.signature.shared.items():
-            holders = [s for s, spec in graph.state.items() if issubclass(spec.kind, kind)]
-            if len(holders) != 1:
-                raise PlanError(
-                    f"{plan.where(f'actors.{node.name}')} shares {name}: {kind.__name__}, and {len(holders)} "
-                    f"[state] entries are of that type; there must be one"
-                )
-
-
-def _check_blocking_cycles(plan: Plan, graph: Graph) -> None:
-    """A ring of actors that wait for each other's room can stand still for good."""
-    onward: dict[str, set[str]] = {
-        node.name: {
-            reader
-            for edge in node.outputs.values()
-            if graph.edges[edge].overflow is Overflow.BLOCK
-            for reader in graph.readers(edge)
-        }
-        for node in graph.nodes.values()
-    }
-
-    def visit(name: str, path: tuple[str, ...]) -> None:
-        if name in path:
-            ring = " -> ".join((*path[path.index(name) :], name))
-            raise PlanError(
-                f"{plan.where('edges')}: {ring} is a cycle of edges that all block, so it can stand still for "
-                f'good; give one of them overflow = "fail" or "drop_oldest"'
-            )
-        for following in onward[name]:
-            visit(following, (*path, name))
-
-    for name in onward:
-        visit(name, ())

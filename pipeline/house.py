@@ -11,9 +11,9 @@ from pipeline.actor import Signature
 from pipeline.channels import Edge, Inlet, Outlet
 from pipeline.environment import Environment
 from pipeline.events import Bus, Dropped, Trouble, milliseconds
-from pipeline.graph import Graph, Node
 from pipeline.plan import Plan
 from pipeline.supervisor import Supervised
+from pipeline.wiring import Graph, Node
 
 CLOSE_DEADLINE = 1.0  # seconds for one shared object to let go of what it holds
 

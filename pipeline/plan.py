@@ -119,6 +119,7 @@ def _merge(into: Table, over: Mapping[str, Any], path: tuple[str, ...], origin: 
     if len(path) == 2 and path[0] in ("actors", "state") and _replaced(into, over):  # noqa: PLR2004 - [actors.NAME]
         for key in [key for key in into if key not in WIRING]:
             del into[key]
+        origins[".".join(path)] = origin
     for key, value in over.items():
         dotted = ".".join((*path, key))
         if isinstance(value, Mapping):
@@ -133,4 +134,4 @@ def _merge(into: Table, over: Mapping[str, Any], path: tuple[str, ...], origin: 
 
 
 def _replaced(into: Mapping[str, Any], over: Mapping[str, Any]) -> bool:
-    return "use" in over and over["use"] != into.get("use")
+    return "use" in over and "use" in into and over["use"] != into["use"]

@@ -13,13 +13,14 @@ import struct
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from actors.emulator.hearing import Hearing
 from pipeline.errors import Fatal
 
 _LENGTH = struct.Struct("<I")
+_MODULE = "actors.emulator.annex"
 _ROOT = Path(__file__).parents[2]
 
 
@@ -43,18 +44,19 @@ class Annex:
                 if text is not None or self._closed:
                     return text or ""
         raise Fatal(
-            "understanding speech in a process of its own failed: it ended at once; run "
-            f"`{Path(sys.executable).name} -m {__spec__.name if __spec__ else __name__}` to see why"
+            "understanding speech in a process of its own failed: the process ended twice; "
+            f"run `{Path(sys.executable).name} -m {_MODULE}` to see why"
         )
 
     def close(self) -> None:
         """Ends the process; whoever waits for an answer gets "". May be called from any thread and more than once."""
         atexit.unregister(self.close)
         self._closed = True
-        process = self._process
-        if process is not None:
-            process.kill()
-            process.wait()
+        if self._process is not None:
+            self._process.kill()  # whoever holds the guard gets the end of the file
+        with self._guard:
+            if self._process is not None:
+                self._end(self._process)
 
     def _ask(self, pcm: bytes) -> str | None:
         process = self._process
@@ -76,7 +78,7 @@ class Annex:
     def _start(self) -> subprocess.Popen[bytes]:
         paths = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH", "")]))
         return subprocess.Popen(  # noqa: S603 - this interpreter, this module
-            [sys.executable, "-m", "actors.emulator.annex"],
+            [sys.executable, "-m", _MODULE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": paths},
@@ -87,12 +89,15 @@ class Annex:
         process.wait()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
-                pipe.close()
+                with suppress(OSError):
+                    pipe.close()
         self._process = None
 
 
 def work(source: IO[bytes], target: IO[bytes]) -> None:
     """Answers until the source ends."""
+    from actors.emulator.hearing import Hearing  # noqa: PLC0415 - the parent has no use for the speech model
+
     hearing = Hearing()
     while len(head := source.read(_LENGTH.size)) == _LENGTH.size:
         text = hearing.understand(source.read(_LENGTH.unpack(head)[0]))

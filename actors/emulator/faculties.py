@@ -1,7 +1,7 @@
 """The faculties of the service: mind, hearing and voice; the last two loaded when needed and kept off the event loop.
 
-With `threads` the work is done in worker threads, one thing at a time for each sense; without, at once and inline, as
-a virtual clock needs it.
+With `threads` the voice works in a worker thread and hearing in a process of its own, each on one thing at a time;
+without, both work at once and inline, as a virtual clock needs it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +11,7 @@ import attrs
 import trio
 
 from actors.emulator import mind as default_mind
+from actors.emulator.annex import Annex
 from actors.emulator.mind import Call, Declared, Exchange, Say
 from actors.emulator.voice import Voice
 
@@ -51,6 +52,7 @@ class Faculties:
     hearing: Listener | None = None
     threads: bool = True
     mind: Mind = default_mind
+    _annex: Annex | None = attrs.field(default=None, init=False)
     _mouth: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1), init=False)
     _ear: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1), init=False)
 
@@ -67,6 +69,12 @@ class Faculties:
         await self.speak("Hello.", "Kore")
         await self.understand(bytes(16_000))
 
+    def close(self) -> None:
+        """Gives back what was started for this; it is started anew when needed again."""
+        if self._annex is not None:
+            self._annex.close()
+            self.hearing = self._annex = None
+
     async def _off_the_loop(self, work: Callable[[], T], limiter: trio.CapacityLimiter) -> T:
         if self.threads:
             return await trio.to_thread.run_sync(work, limiter=limiter, abandon_on_cancel=True)
@@ -79,8 +87,10 @@ class Faculties:
         return self.voice
 
     def _listener(self) -> Listener:
-        if self.hearing is None:
-            from actors.emulator.hearing import Hearing  # noqa: PLC0415 - loads a speech model: in the worker thread
+        if self.hearing is None and self.threads:
+            self.hearing = self._annex = Annex()
+        elif self.hearing is None:
+            from actors.emulator.hearing import Hearing  # noqa: PLC0415 - loads a speech model: not before it is needed
 
             self.hearing = Hearing()
         return self.hearing

@@ -149,13 +149,16 @@ async def running(
         for listener in sockets
     ]
     bound = sockets[0].socket.getsockname()[1]
-    async with trio.open_nursery() as clients:
-        async with trio.open_nursery() as listening:
-            if service.settings.threads:
-                listening.start_soon(service.faculties.warm_up)
-            serve = partial(trio.serve_listeners, service.serve_stream, listeners, handler_nursery=clients)
-            listening.start_soon(serve)
-            yield Address(host, bound, secure=ssl_context is not None)
-            listening.cancel_scope.cancel("the service ends")
-        service.close()
-        clients.cancel_scope.deadline = trio.current_time() + _FAREWELL
+    try:
+        async with trio.open_nursery() as clients:
+            async with trio.open_nursery() as listening:
+                if service.settings.threads:
+                    listening.start_soon(service.faculties.warm_up)
+                serve = partial(trio.serve_listeners, service.serve_stream, listeners, handler_nursery=clients)
+                listening.start_soon(serve)
+                yield Address(host, bound, secure=ssl_context is not None)
+                listening.cancel_scope.cancel("the service ends")
+            service.close()
+            clients.cancel_scope.deadline = trio.current_time() + _FAREWELL
+    finally:
+        service.faculties.close()

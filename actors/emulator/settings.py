@@ -15,7 +15,7 @@ class Settings:
     session_limit: how long a session lives that has not asked for compression; video_limit: the same with video.
     time_scale: divides those four clocks, so that a test need not wait; sound keeps its own time.
     key: the only API key accepted; None accepts any.
-    threads: False runs hearing and voice inline, for a virtual clock.
+    threads: hearing in a process and voice in a thread of their own; False runs both inline, for a virtual clock.
     connections, handles: how many of each are kept.
     """
 

@@ -1,5 +1,6 @@
 """Where a Live service is reached, and with what credentials (live-protocol 1.1)."""
 
+import re
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
@@ -26,7 +27,16 @@ class Address:
     @property
     def shown(self) -> str:
         """The address as it may be shown: without path, key or headers."""
-        return f"{'wss' if self.tls else 'ws'}://{self.host}:{self.port}"
+        return f"{'wss' if self.tls else 'ws'}://{self._name}:{self.port}"
+
+    @property
+    def authority(self) -> str:
+        """Host and port as the Host header wants them: without the port that goes without saying."""
+        return self._name if self.port == (443 if self.tls else 80) else f"{self._name}:{self.port}"
+
+    @property
+    def _name(self) -> str:
+        return f"[{self.host}]" if ":" in self.host else self.host
 
     @classmethod
     def of(
@@ -49,7 +59,7 @@ class Address:
         if not key.isascii() or not key.isprintable() or " " in key:
             raise Refused("the API key has characters that no key has; copy it again, without quotes or spaces")
         token = key.startswith(TOKEN_PREFIX)
-        path = parts.path.rstrip("/") + METHOD.format(
+        path = re.sub("/{2,}", "/", parts.path).rstrip("/") + METHOD.format(
             version="v1alpha" if token else version, kind="Constrained" if token else ""
         )
         sent = {"Content-Type": "application/json", **(headers or {})}
@@ -60,5 +70,7 @@ class Address:
             if token:
                 sent["Authorization"] = f"Token {key}"
         tls = SCHEMES[parts.scheme]
+        if unfit := [name for name, value in sent.items() if not (name + value).isascii() or not value.isprintable()]:
+            raise Refused(f"the header {unfit[0]!r} in live.http_options cannot be sent; write it in plain ASCII")
         pairs = tuple((name.encode("ascii"), value.encode("ascii")) for name, value in sent.items())
         return cls(parts.hostname, port or (443 if tls else 80), tls, path, pairs)

@@ -109,7 +109,8 @@ class Kept:
         index = next(index for index, item in enumerate(self._items) if isinstance(item, Voiced))
         gone = _seconds(self._items[index])
         self._remove(index)
-        if 0 < index < len(self._items):
+        half_sent = self.cursor == self.base + index
+        if 0 < index < len(self._items) and not half_sent:
             around = self._items[index - 1], self._items[index]
             if isinstance(around[0], SpeechStarted) and isinstance(around[1], SpeechEnded):
                 self._remove(index)

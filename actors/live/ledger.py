@@ -17,7 +17,10 @@ REMEMBERED = 256  # void ids whose late answers can still be explained
 
 @attrs.define
 class Debt:
-    """One call and what became of it; `asked_at` and `written_at` count resumable handles seen."""
+    """One call and what became of it.
+
+    `asked_at` counts the resumable handles seen before it; `known` of its `written` answers came before the last one.
+    """
 
     id: str
     name: str
@@ -25,7 +28,7 @@ class Debt:
     state: str = "open"
     answers: list[ToolResponse] = attrs.field(factory=list)
     written: int = 0
-    written_at: int = 0
+    known: int = 0
     complete: bool = False
 
 
@@ -65,9 +68,8 @@ class Ledger:
     def wrote(self, answer: ToolResponse) -> None:
         """Notes that an answer is on the wire."""
         debt = self._debts.get(answer.id)
-        if debt is not None:
+        if debt is not None and any(answer is owed for owed in debt.answers[debt.written :][:1]):
             debt.written += 1
-            debt.written_at = self.handles
             if debt.complete and debt.written == len(debt.answers):
                 debt.state = "written"
 
@@ -82,8 +84,10 @@ class Ledger:
     def handle_renewed(self) -> None:
         """A resumable handle came: what was written before it is known to the session for good."""
         self.handles += 1
-        for call_id in [d.id for d in self._debts.values() if d.state == "written"]:
-            del self._debts[call_id]
+        for debt in list(self._debts.values()):
+            debt.known = debt.written
+            if debt.state == "written":
+                del self._debts[debt.id]
 
     def relinked(self, *, resumed: bool) -> tuple[str, ...]:
         """The link is back: gives the ids voided because the session at the far end never asked for them.
@@ -94,7 +98,7 @@ class Ledger:
         lost = tuple(d.id for d in self._debts.values() if not resumed or d.asked_at >= self.handles)
         self.cancel(lost, "the session that asked is gone")
         for debt in self._debts.values():
-            debt.written = 0
+            debt.written = debt.known
             if debt.state == "written":
                 debt.state = "due"
         return lost

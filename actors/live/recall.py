@@ -4,7 +4,6 @@ The file holds what the plan says, prompts included, so it is readable by its ow
 """
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +13,7 @@ import attrs
 import msgspec
 
 from actors.live.setup import Built, build
+from actors.live.vault import write_privately
 
 
 def recall(
@@ -50,17 +50,12 @@ def _read(path: Path, key: str) -> Built | None:
     try:
         record = msgspec.json.decode(path.read_bytes())
         return Built(**record["built"]) if record["key"] == key else None
-    except (OSError, msgspec.DecodeError, KeyError, TypeError):
+    except (OSError, msgspec.DecodeError, UnicodeError, RecursionError, KeyError, TypeError):
         return None
 
 
 def _write(path: Path, key: str, built: Built) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        aside = path.with_name(f"{path.name}.{os.getpid()}")
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode({"key": key, "built": attrs.asdict(built)}))
-        aside.replace(path)
+        write_privately(path, msgspec.json.encode({"key": key, "built": attrs.asdict(built)}))
     except OSError:
         return

@@ -14,7 +14,8 @@ Phase = Literal["dial", "setup", "session"]
 FIRST_DELAY = 0.25  # seconds; doubles with each failed attempt
 LONGEST_DELAY = 10.0
 STABLE_AFTER = 10.0  # a link that lived this long starts the count of attempts anew
-FRESH_AFTER = 3  # failed resumes with one handle before history is told to a fresh session (live-protocol 4.4)
+FRESH_AFTER = 3  # failed resumes in a row before history is told to a fresh session (live-protocol 4.4)
+REFUSALS = (1007, 1008)  # the service refuses what we sent; sending it again changes nothing by itself
 FIRST_PATIENCE = 6.0  # seconds to reach a service that has never answered
 PATIENCE = 15 * 60.0  # seconds to reach a service that has answered before
 
@@ -23,8 +24,9 @@ PATIENCE = 15 * 60.0  # seconds to reach a service that has answered before
 class Loss:
     """How a link was lost, and what there is to recover with.
 
-    `attempt` counts failures in a row, this one included; `down_for` is the outage so far in seconds; `known` is
-    whether the service has ever accepted a setup in this conversation.
+    `attempt` counts failures in a row, this one included, and `reached` those of them after the handshake;
+    `down_for` is the outage so far in seconds; `known` is whether the service has ever accepted a setup in this
+    conversation.
     """
 
     code: int
@@ -32,6 +34,7 @@ class Loss:
     phase: Phase
     has_handle: bool
     attempt: int
+    reached: int
     down_for: float
     known: bool
 
@@ -46,7 +49,7 @@ class Decision:
 
 
 # (codes, reason pattern, phase, action with a handle, action without); the first row that fits decides.
-_ANY = range(100, 5000)
+_ANY = range(65536)
 _SETUP = ("setup",)
 _BOTH = ("setup", "session")
 _CREDENTIALS = r"API.?key|unregistered callers|credential|permission|unauthenti|token.*(expired|not found|invalid)"
@@ -75,14 +78,14 @@ def decide(loss: Loss, jitter: float = 0.0) -> Decision:
         return Decision("give up", 0.0, why)
     if _refused_again(loss):
         return Decision("give up", 0.0, why)
-    if action == "resume" and loss.attempt > FRESH_AFTER and loss.phase == "setup":
+    if action == "resume" and loss.reached > FRESH_AFTER:
         action = "fresh"
     return Decision(action, delay(loss.attempt, jitter), why)
 
 
 def _refused_again(loss: Loss) -> bool:
     """A request the service keeps calling invalid is not sent for ever (live-protocol 9, row 14)."""
-    return loss.code in (1007, 1008) and loss.attempt > FRESH_AFTER
+    return loss.code in REFUSALS and loss.reached > FRESH_AFTER
 
 
 def delay(attempt: int, jitter: float = 0.0) -> float:

@@ -70,6 +70,11 @@ class Session:
     _first: deque[c.Command] = attrs.field(factory=deque, init=False)
     _replying: bool = attrs.field(default=False, init=False)
     _generated: bool = attrs.field(default=False, init=False)
+    _sounded: bool = attrs.field(default=False, init=False)
+    _called: bool = attrs.field(default=False, init=False)
+    _settled: bool = attrs.field(default=False, init=False)
+    _cut: bool = attrs.field(default=False, init=False)
+    _told: bool = attrs.field(default=False, init=False)
     _interrupted_at: float | None = attrs.field(default=None, init=False)
     _asked_at: float | None = attrs.field(default=None, init=False)
     _item: Uttered | Request | None = attrs.field(default=None, init=False)
@@ -164,7 +169,10 @@ class Session:
         if self._stale(now):
             return []
         effects = self._begin()
-        answers, self._asked_at = self._asked_at, None
+        self._generated, self._called = False, self._called and bool(self.ledger.open)
+        answers = None
+        if not self._sounded:
+            answers, self._asked_at, self._sounded = self._asked_at, None, True
         return [*effects, ReplyAudio(self.turn, signal.pcm, now, answers)]
 
     def _output_text(self, signal: s.OutputText, now: float) -> list[Effect]:
@@ -183,22 +191,25 @@ class Session:
 
     def _interruption(self, _signal: s.Interruption, now: float) -> list[Effect]:
         effects: list[Effect] = [Interrupted(self.turn, now)]
-        self._interrupted_at = now if self._replying else None
+        self._interrupted_at, self._cut = now if self._replying else None, True
         if self._replying:
             effects += self._move(Happening.INTERRUPT, "the user spoke over the reply")
         effects += self._settle()
         return effects
 
     def _generation_complete(self, _signal: s.GenerationComplete, _now: float) -> list[Effect]:
-        if self._replying:
+        if self._replying and not self._owing:  # else only the words around a call are complete
             self._generated = True
             return [ReplyWhole(self.turn), *self._settle()]
         return []
 
     def _turn_complete(self, signal: s.TurnComplete, _now: float) -> list[Effect]:
-        if signal.status == "IN_PROGRESS":
+        if signal.status == "IN_PROGRESS" and not self._cut:
             return []
-        effects = [] if self._replying or self._interrupted_at is not None else self._begin()
+        if self._cut and not self._replying:  # it ends what was interrupted after its end, or before it began
+            self._cut = False
+            return [Settled(self.epoch)]
+        effects = [] if self._replying else self._begin()
         outcome = "completed" if self._interrupted_at is None else "interrupted"
         effects += [ReplyEnded(self.turn, outcome)]
         if signal.reason and signal.reason != "TURN_COMPLETE_REASON_UNSPECIFIED":
@@ -209,10 +220,14 @@ class Session:
 
     def _waiting(self, _signal: s.WaitingForInput, _now: float) -> list[Effect]:
         self.kept.answer_begins()
-        return self._settle()
+        effects = [*self._settle(), *self._said("user")]
+        if not self._replying:
+            self.history.close()
+        return effects
 
-    def _calls(self, signal: s.Calls, _now: float) -> list[Effect]:
-        effects = self._begin()
+    def _calls(self, signal: s.Calls, now: float) -> list[Effect]:
+        effects = [] if self._stale(now) else self._begin()
+        self._called = True
         for number, call in enumerate(signal.calls):
             call_id = call.id or f"unnamed-{self.epoch}-{self.turn}-{number}"
             if self.ledger.asked(call_id, call.name):
@@ -227,9 +242,13 @@ class Session:
         self.resumable = signal.resumable and bool(signal.handle)
         if self.resumable:
             self.handle = signal.handle
+            if self.ledger.open:  # the saved session knows the call, and with it the words that led to it
+                self._settled = True
+                self.kept.settle()
             self.bus.secrets.hide(signal.handle, rotating=True)
             self.ledger.handle_renewed()
-            self.history.known()
+            if not self._told:  # what we told is only known to have arrived once the service has answered after it
+                self.history.known()
             return [Renewed(self.epoch)]
         return []
 
@@ -253,39 +272,43 @@ class Session:
     # -- turns -----------------------------------------------------------------------------------------------
 
     def _begin(self) -> list[Effect]:
-        """Content of a reply: if it is the first, a new turn begins."""
-        if self._replying:
+        """Content of a reply: if it is the first, a new turn begins.
+
+        A service that forgets the turnComplete of an interrupted turn must not mute the assistant for good, so what
+        comes when it cannot be that turn's any more ends it.
+        """
+        if self._replying and self._interrupted_at is None:
             return []
+        effects = self._over() if self._replying else []
         self.turn += 1
-        self._replying, self._generated, self._interrupted_at = True, False, None
+        self._replying, self._interrupted_at = True, None
+        self._generated = self._sounded = self._called = self._settled = self._cut = False
+        self._told = bool(self._first) and self._told
         self.kept.answer_begins()
-        return [*self._move(Happening.SETTLE, "a reply begins"), *self._said("user")]
+        return [*effects, *self._move(Happening.SETTLE, "a reply begins"), *self._said("user")]
 
     def _over(self) -> list[Effect]:
         effects = [*self._said("user"), *self._said("model")]
         self.history.close()
-        self._replying = self._generated = False
+        self._replying = self._generated = self._cut = False
         self._interrupted_at = None
         return effects + self._move(Happening.SETTLE, "the turn is over")
 
+    @property
+    def _owing(self) -> bool:
+        """Whether the reply still rests on a tool: unanswered, or answered and nothing said since."""
+        return self._called or bool(self.ledger.open)
+
     def _settle(self) -> list[Effect]:
         """The answer is whole: what it answers need not be said again, unless a tool still owes a part of it."""
-        if not self.ledger.open:
+        if not self._owing:
+            self._settled = True
             self.kept.settle()
         return []
 
     def _stale(self, now: float) -> bool:
-        """Whether content belongs to a turn the user interrupted.
-
-        A service that forgets the turnComplete of an interrupted turn must not mute the assistant for good, so
-        the word of an interruption ages.
-        """
-        if self._interrupted_at is None:
-            return False
-        if now - self._interrupted_at <= STALE_FOR:
-            return True
-        self._replying, self._interrupted_at = False, None
-        return False
+        """Whether content belongs to a turn the user interrupted."""
+        return self._interrupted_at is not None and now - self._interrupted_at <= STALE_FOR
 
     def _said(self, who: str) -> list[Effect]:
         text = self.history.whole(who)
@@ -316,6 +339,7 @@ class Session:
         lines = self.history.unknown() if resumed else self.history.all()
         if lines and self.takes_history:
             self._first.append(c.History(lines))
+        self._told = bool(self._first)
         void = self.ledger.relinked(resumed=resumed)
         replayed = self.kept.rewind()
         effects: list[Effect] = [*self._move(Happening.READY, "resumed" if resumed else "set up")]
@@ -328,14 +352,19 @@ class Session:
         if self.state in (State.DISCONNECTED, State.CLOSED):
             return ()
         effects: list[Effect] = []
-        if self._replying:
-            whole = self._generated and not self.ledger.open
-            effects += [ReplyEnded(self.turn, "completed")] if whole else [Interrupted(self.turn, now, "failed")]
-            if not whole:
+        if not self._replying:
+            self.history.forget()  # words without an answer: they are said again
+        elif self._interrupted_at is not None:
+            effects += [ReplyEnded(self.turn, "interrupted")]
+        elif self._generated and not self._owing:
+            effects += [ReplyEnded(self.turn, "completed")]
+        else:
+            effects += [Interrupted(self.turn, now, "failed")]
+            if not self._settled:
                 self.history.forget()
-            effects += [*self._said("user"), *self._said("model")]
-            self.history.close()
-            self._replying = self._generated = False
+        effects += [*self._said("user"), *self._said("model")]
+        self.history.close()
+        self._replying = self._generated = self._called = self._cut = False
         self._interrupted_at = None
         return (*effects, *self._move(Happening.LOSE, reason))
 

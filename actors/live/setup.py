@@ -60,16 +60,22 @@ def build(
         raise PlanError(_advice(error, where, types.LiveConnectConfig.model_fields)) from None
     options = config.http_options
     fields = config.model_dump(mode="json", by_alias=True, exclude_none=True)
-    generation = {key: fields.pop(key) for key in GENERATION if key in fields}
+    generation = fields.pop("generationConfig", {})
+    generation |= {key: fields.pop(key) for key in GENERATION if key in fields}
     for key in NOT_ON_THE_WIRE:
         fields.pop(key, None)
-    if isinstance(config.system_instruction, str):
-        fields["systemInstruction"] = {"role": "user", "parts": [{"text": config.system_instruction}]}
+    if "systemInstruction" in fields:
+        fields["systemInstruction"] = _content(fields["systemInstruction"])
     prefix = "" if "/" in model else "models/"
     setup: dict[str, Any] = {"model": prefix + model, "generationConfig": generation, **fields}
     if local_turns:
         asked = setup.get("realtimeInputConfig", {})
         setup["realtimeInputConfig"] = {**asked, "automaticActivityDetection": {"disabled": True}}
+    elif setup.get("realtimeInputConfig", {}).get("automaticActivityDetection", {}).get("disabled"):
+        raise PlanError(
+            f"{where} switches the service's detector off, and then nobody says where a turn ends; "
+            'set turns = "local" in [room] instead'
+        )
     declared = [*fields.get("tools", []), *tools]
     if declared:
         setup["tools"] = [_fitting(tool, model) for tool in declared]
@@ -81,6 +87,14 @@ def build(
         options.api_version if options else None,
         dict(options.headers or {}) if options else {},
     )
+
+
+def _content(instruction: Any) -> Mapping[str, Any]:  # noqa: ANN401 - text, a part, a list of them, or a content
+    """Gives a system instruction in the one shape that the wire takes."""
+    if isinstance(instruction, Mapping) and ("parts" in instruction or "role" in instruction):
+        return {"role": "user", **instruction}
+    parts = instruction if isinstance(instruction, list) else [instruction]
+    return {"role": "user", "parts": [{"text": part} if isinstance(part, str) else part for part in parts]}
 
 
 def _fitting(tool: Mapping[str, Any], model: str) -> Mapping[str, Any]:

@@ -26,6 +26,7 @@ WRITE_DEADLINE = 10.0  # a frame that the far end does not take for so long neve
 CLOSE_DEADLINE = 0.5
 QUEUE = 512  # messages read ahead, so that pings are answered while a burst is being handed on
 LARGEST = 16 * 2**20  # bytes in a message; the library's own limit of 1 MiB is below what tools may answer
+NORMAL = 1000
 ABNORMAL = 1006  # RFC 6455, 7.1.5: no close frame came
 UNTRUSTED = 1015  # RFC 6455, 7.1.5: the TLS handshake failed
 
@@ -53,8 +54,9 @@ class Transport:
     """An open connection; `connected` makes and closes it."""
 
     _connection: ws.WebSocketConnection
-    _stream: trio.abc.Stream
     _scope: trio.CancelScope
+    aborted: bool = attrs.field(default=False, init=False)
+    _heard_at: float = attrs.field(factory=trio.current_time, init=False)
 
     async def send(self, frame: str) -> None:
         """Writes a whole frame.
@@ -76,57 +78,91 @@ class Transport:
     async def receive(self) -> bytes | str:
         """Waits for the next message; TransportLost when there will be none. Cancelled means: not taken."""
         try:
-            return await self._connection.get_message()
+            message = await self._connection.get_message()
         except ws.ConnectionClosed as closed:
             raise _lost(closed) from None
+        self._heard_at = trio.current_time()
+        return message
 
     async def alive(self, patience: float) -> bool:
-        """Sends a ping and tells whether its pong came within `patience` seconds.
+        """Sends a ping and tells whether its pong, or any message, came within `patience` seconds.
 
-        Cancellation waits for the write, as in `send`.
+        Traffic counts because pongs come late, or not at all, from busy services (live-protocol 9, row 2). Cancelled
+        in the middle of the write it leaves half a frame: the connection is only good for closing then.
         """
+        asked_at = trio.current_time()
         with trio.move_on_after(patience):
             try:
                 await self._connection.ping()
             except (ws.ConnectionClosed, LocalProtocolError):
                 return False
             return True
-        return False
+        return self._heard_at > asked_at
 
     def abort(self) -> None:
         """Breaks the connection at once, without a close frame."""
+        self.aborted = True
         self._scope.cancel("the link is given up")
 
 
 def _lost(closed: ws.ConnectionClosed) -> TransportLost:
     reason = closed.reason
-    return TransportLost(ABNORMAL, "") if reason is None else TransportLost(reason.code, reason.reason or "")
+    return TransportLost(ABNORMAL, "") if reason is None else TransportLost(int(reason.code), reason.reason or "")
 
 
 @asynccontextmanager
 async def connected(address: Address, dial: Dial = dial_tcp) -> AsyncIterator[Transport]:
     """Gives an open WebSocket connection and closes it, with code 1000, however the block ends.
 
-    Raises TransportLost for anything the network or the far end does: the code is the close code, the HTTP status
-    of a refused handshake, or 1006. Closing takes at most `CLOSE_DEADLINE`, also when cancelled.
+    Raises TransportLost, bare or in a group, for anything the network or the far end does: the code is the close
+    code, the HTTP status of a refused handshake, or 1006. Closing takes no longer than the far end takes to agree,
+    at most `CLOSE_DEADLINE`, also when cancelled. After `abort` the block is left without an error of ours.
     """
     stream = await _dialled(address, dial)
+    closing = trio.CancelScope(shield=True)
     try:
         async with trio.open_nursery() as nursery:
-            connection = await _handshaken(nursery, stream, address)
+            connection, reading = await nursery.start(_read, stream, address, closing)
+            transport = Transport(connection, nursery.cancel_scope)
             try:
-                yield Transport(connection, stream, nursery.cancel_scope)
+                yield transport
             finally:
-                with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_DEADLINE):
-                    await connection.aclose()
-                nursery.cancel_scope.cancel("the connection is closed")
+                if not transport.aborted:
+                    closing.deadline = trio.current_time() + CLOSE_DEADLINE
+                    with closing:
+                        await connection.aclose()
+                reading.cancel("the connection is closed")
     except* ws.ConnectionRejected as group:
         status = next(_leaves(group, ws.ConnectionRejected)).status_code
         raise TransportLost(status, f"the server answered the handshake with HTTP {status}") from None
-    except* (LocalProtocolError, ws.HandshakeError, ws.ConnectionClosed, OSError, trio.TooSlowError) as group:
+    except* (LocalProtocolError, ws.HandshakeError, ws.ConnectionClosed, OSError) as group:
         raise TransportLost(ABNORMAL, f"the connection failed: {next(_leaves(group, Exception))}") from None
     finally:
         await trio.aclose_forcefully(stream)
+
+
+async def _read(
+    stream: trio.abc.Stream,
+    address: Address,
+    closing: trio.CancelScope,
+    task_status: trio.TaskStatus[tuple[ws.WebSocketConnection, trio.CancelScope]],
+) -> None:
+    """Runs the library's reader, shielded once the connection is open: closing in order needs it when cancelled, too.
+
+    Whatever ends it, `closing` then waits no longer. What it raises while we close concerns nobody any more.
+    """
+    connection: ws.WebSocketConnection | None = None
+    try:
+        with trio.CancelScope() as reading:
+            async with trio.open_nursery() as nursery:
+                connection = await _handshaken(nursery, stream, address)
+                reading.shield = True
+                task_status.started((connection, reading))
+    except* LocalProtocolError:
+        if connection is None or not closing.deadline < float("inf"):
+            raise
+    finally:
+        closing.cancel("nobody reads any more")
 
 
 async def _dialled(address: Address, dial: Dial) -> trio.abc.Stream:
@@ -135,24 +171,29 @@ async def _dialled(address: Address, dial: Dial) -> trio.abc.Stream:
             return await dial(address)
     except trio.TooSlowError:
         raise TransportLost(ABNORMAL, f"{address.shown} did not answer within {DIAL_DEADLINE:g} s") from None
-    except ssl.SSLCertVerificationError as error:
-        raise TransportLost(UNTRUSTED, f"{address.shown} shows a bad certificate: {error.verify_message}") from None
     except (OSError, trio.BrokenResourceError) as error:
+        bad = next((e for e in (error, error.__cause__) if isinstance(e, ssl.SSLCertVerificationError)), None)
+        if bad is not None:
+            raise TransportLost(UNTRUSTED, f"{address.shown} shows a bad certificate: {bad.verify_message}") from None
         raise TransportLost(ABNORMAL, f"{address.shown} could not be reached: {_cause(error)}") from None
 
 
 async def _handshaken(nursery: trio.Nursery, stream: trio.abc.Stream, address: Address) -> ws.WebSocketConnection:
-    with trio.fail_after(HANDSHAKE_DEADLINE):
-        return await ws.wrap_client_stream(
-            nursery,
-            stream,  # type: ignore[arg-type] # the library asks only for what every trio.abc.Stream has
-            address.host if address.port in (80, 443) else f"{address.host}:{address.port}",
-            address.resource,
-            extra_headers=list(address.headers),
-            message_queue_size=QUEUE,
-            max_message_size=LARGEST,
-            receive_buffer_size=None,
-        )
+    try:
+        with trio.fail_after(HANDSHAKE_DEADLINE):
+            return await ws.wrap_client_stream(
+                nursery,
+                stream,  # type: ignore[arg-type] # the library asks only for what every trio.abc.Stream has
+                address.authority,
+                address.resource,
+                extra_headers=list(address.headers),
+                message_queue_size=QUEUE,
+                max_message_size=LARGEST,
+                receive_buffer_size=None,
+            )
+    except trio.TooSlowError:
+        what = f"{address.shown} did not complete the handshake within {HANDSHAKE_DEADLINE:g} s"
+        raise TransportLost(ABNORMAL, what) from None
 
 
 def _cause(error: BaseException) -> str:

@@ -33,23 +33,20 @@ class Vault:
 
     def save(self, handle: str, model: str, setup: Mapping[str, object]) -> None:
         """Replaces the file whole; OSError when it cannot be written."""
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         record = {"handle": handle, "model": model, "setup": setup_hash(setup), "saved_at": self.clock()}
-        aside = self.path.with_name(self.path.name + ".new")
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(record))
-        aside.replace(self.path)
+        write_privately(self.path, msgspec.json.encode(record))
 
     def load(self, model: str, setup: Mapping[str, object]) -> Saved:
         """Finds a handle that is still good for this model."""
         try:
             record = msgspec.json.decode(self.path.read_bytes())
-            age = self.clock() - float(record["saved_at"])
-            handle, saved_model, saved_setup = str(record["handle"]), record["model"], record["setup"]
+            age = max(0.0, self.clock() - float(record["saved_at"]))
+            handle, saved_model, saved_setup = record["handle"], record["model"], record["setup"]
+            if not isinstance(handle, str) or not handle:
+                raise ValueError("there is no handle in it")
         except FileNotFoundError:
             return Saved(None, f"there is no saved session in {self.path}; starting a new one")
-        except (OSError, msgspec.DecodeError, KeyError, TypeError, ValueError):
+        except (OSError, msgspec.DecodeError, RecursionError, KeyError, TypeError, ValueError, OverflowError):
             return Saved(None, f"the saved session in {self.path} cannot be read; starting a new one")
         if age > LIFE:
             return Saved(None, f"the saved session is {age / 3600:.1f} hours old and has expired; starting a new one")
@@ -61,6 +58,20 @@ class Vault:
     def forget(self) -> None:
         """Removes the file, if there is one."""
         self.path.unlink(missing_ok=True)
+
+
+def write_privately(path: Path, data: bytes) -> None:
+    """Replaces a file whole by one that its owner alone can read; OSError when that cannot be done."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    aside.unlink(missing_ok=True)  # a leftover would keep its own mode
+    try:
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def setup_hash(setup: Mapping[str, object]) -> str:

@@ -70,7 +70,7 @@ async def test_a_minute_of_reply_in_one_burst_plays_without_a_gap(
 async def test_local_turns_are_marked_by_us(autojump_clock: object, talking: Talking) -> None:
     async with talking(FIXTURES / "time-tokyo.flac", room__turns="local") as (near, far):
         await near.until(lambda: near.named("turn.end"))
-    setup = [one for one in far.seen if one.kind == "message"][0]
+    setup = next(one for one in far.seen if one.kind == "message")
     assert "disabled" in str(setup.message)
     assert near.finals("user") == ["what time is it in tokyo"]
 
