@@ -5,6 +5,7 @@ what was heard. The speaker stays open across interruptions.
 """
 
 from pathlib import Path
+from typing import ClassVar
 
 import attrs
 import trio
@@ -46,21 +47,18 @@ class _Playback:
     control: Inlet[ReplyControl]
     duck: Inlet[Duck]
     audible: Outlet[Audible]
+    player: Shared[Player]
     timeline: Shared[Timeline]
     bus: Bus
     confirm_ms: float = 800.0
-    fade_ms: float = 5.0
-    _player: Player = attrs.field(init=False)
+    acoustic: ClassVar[bool] = False
     _turn: int = attrs.field(default=0, init=False)
     _playing: trio.CancelScope | None = attrs.field(default=None, init=False)
     _ducking: trio.CancelScope | None = attrs.field(default=None, init=False)
 
-    def __attrs_post_init__(self) -> None:
-        self._player = Player(self.bus, self.audible, self.fade_ms)
-
     async def _follow(self, speaker: AnySpeaker) -> None:
         """Plays on one speaker until cancelled or the speaker is lost."""
-        self._player.take(speaker)
+        self.player.take(speaker, self.audible, acoustic=self.acoustic)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._play, speaker)
             nursery.start_soon(self._obey)
@@ -69,46 +67,46 @@ class _Playback:
 
     async def _play(self, speaker: AnySpeaker) -> None:
         async for item in self.reply:
-            if self._player.stale(item.turn):
+            if self.player.stale(item.turn):
                 continue
             self._turn = item.turn
             with trio.CancelScope() as self._playing:
                 if isinstance(item, ReplyAudio):
-                    self._player.begin(item)
+                    self.player.begin(item)
                     await speaker.write(item.pcm)
                 elif isinstance(item, ReplyWhole):
                     await speaker.finish()
-                    self._player.whole(item.turn)
+                    self.player.whole(item.turn)
                 elif isinstance(item, ReplyEnded):
-                    self._player.end(item.turn, item.outcome)
+                    self.player.end(item.turn, item.outcome)
             self._playing = None
 
     async def _obey(self) -> None:
         async for item in self.control:
             if isinstance(item, Interrupted):
-                self._player.silence(item)
-                if self._playing is not None and self._player.stale(self._turn):
+                self.player.silence(item)
+                if self._playing is not None and self.player.stale(self._turn):
                     self._playing.cancel("the user interrupted")
                 if self._ducking is not None:
                     self._ducking.cancel("the interruption is confirmed")
 
     async def _lower(self, speaker: AnySpeaker) -> None:
         async for _ in self.duck:
-            if not self._player.sounding:
+            if not self.player.sounding:
                 continue
             speaker.ring.duck(DUCKED, DUCK_MS)
-            self._player.ducked("down")
+            self.player.ducked("down")
             with trio.move_on_after(self.confirm_ms / 1000) as self._ducking:
                 await trio.sleep_forever()
             confirmed = self._ducking.cancel_called and trio.current_time() < self._ducking.deadline
             self._ducking = None
             if not confirmed:
                 speaker.ring.unduck(DUCK_MS)
-                self._player.ducked("up")
+                self.player.ducked("up")
 
     async def _listen(self, speaker: AnySpeaker) -> None:
         while True:
-            self._player.note()
+            self.player.note()
             await speaker.changed()
 
 
@@ -122,6 +120,7 @@ class Device(_Playback):
 
     device: str | int = ""
     block_ms: float = 20.0
+    acoustic: ClassVar[bool] = True
 
     async def run(self) -> None:
         """Runs until cancelled; the device is closed within 5 s."""
@@ -136,9 +135,6 @@ class Device(_Playback):
             speaker = await self._without()
             what = "back"
 
-    def __attrs_post_init__(self) -> None:
-        self._player = Player(self.bus, self.audible, self.fade_ms, acoustic=True)
-
     def _speaker(self) -> Speaker:
         return Speaker(self.device if self.device != "" else None, self.block_ms)
 
@@ -151,7 +147,6 @@ class Device(_Playback):
                 nursery.start_soon(self._follow, speaker)
                 lost = await speaker.lost()
                 nursery.cancel_scope.cancel("the speaker is lost")
-            self._player.broken()
             self.bus.publish(DeviceChanged("speaker", "lost", info.device))
             self.bus.publish(Trouble(str(lost), "speaker", "replies go unheard until it is back"))
         finally:
@@ -165,7 +160,6 @@ class Device(_Playback):
             nursery.start_soon(self._follow, paced)
             speaker = await self._reopened()
             nursery.cancel_scope.cancel("the speaker is back")
-        self._player.broken()
         return speaker
 
     async def _reopened(self) -> Speaker:
@@ -191,15 +185,12 @@ class Recording(_Playback):
     _writer: WavWriter | None = attrs.field(default=None, init=False)
 
     async def run(self) -> None:
-        """Runs until cancelled; the file is then whole."""
-        self._writer = WavWriter(self.path, OUTPUT_RATE)
+        """Runs until cancelled."""
+        self._writer = self.timeline.recording(self.path, OUTPUT_RATE)
         speaker = PacedSpeaker(self._record)
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._follow, speaker)
-                await speaker.run(await self.timeline.begun())
-        finally:
-            self._close()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._follow, speaker)
+            await speaker.run(await self.timeline.begun(), self._writer.seconds)
 
     def _record(self, pcm: bytes) -> None:
         if self._writer is not None:
@@ -208,13 +199,6 @@ class Recording(_Playback):
             except DeviceUnavailable as error:
                 self._writer = None
                 self.bus.publish(Trouble(str(error), "disk", "the conversation goes on without the recording"))
-
-    def _close(self) -> None:
-        if self._writer is not None:
-            try:
-                self._writer.close()
-            except DeviceUnavailable as error:
-                self.bus.publish(Trouble(str(error), "disk", "the recording ends early"))
 
 
 @attrs.define

@@ -5,29 +5,47 @@ is known, so that --help is quick.
 """
 
 import importlib
+import os
+import signal
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import suppress
 
-from bin.options import parser
+GAVE_UP, WRONG_USE, INTERRUPTED = 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and gives the exit code."""
+    from bin.options import parser
+
     options = parser().parse_args(arguments)
+    code = GAVE_UP
+    try:
+        code = _run(options)
+    except* KeyboardInterrupt:
+        code = INTERRUPTED
+    except* BrokenPipeError:  # whoever read our output has left
+        _let_go_of_output()
+    return code
+
+
+def _run(options: Namespace) -> int:
     try:
         command = importlib.import_module(f"bin.{options.command}")
         code: int = command.main(options)
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # whoever read our output has left
-        return 1
     except Exception as error:
         sentence, code = _explained(error)
         if not sentence:
             raise
         print(f"assistant: {sentence}", file=sys.stderr)
-        return code
     return code
+
+
+def _let_go_of_output() -> None:
+    """Sends what is still to be flushed nowhere, as otherwise the interpreter complains of it at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _explained(error: Exception) -> tuple[str, int]:
@@ -38,13 +56,16 @@ def _explained(error: Exception) -> tuple[str, int]:
     if isinstance(error, ExceptionGroup) and error.split(AssistantError)[1] is None:
         error = first_error(error)
     if not isinstance(error, AssistantError):
-        return "", 1
+        return "", GAVE_UP
     try:
         secrets = Environment.read().secrets()
     except PlanError as unreadable:
-        return str(unreadable), 2
-    return secrets.redact(str(error)), 2 if isinstance(error, PlanError | BadRecording) else 1
+        return str(unreadable), WRONG_USE
+    sentence = " ".join(secrets.redact(str(error)).split())
+    return sentence, WRONG_USE if isinstance(error, PlanError | BadRecording) else GAVE_UP
 
 
 if __name__ == "__main__":
+    # Also where a shell had it ignored, for a background job. Nothing is open yet; what opens something takes it over.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     sys.exit(main())

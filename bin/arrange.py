@@ -23,26 +23,42 @@ class Arrangement:
     local: bool
     who: str
 
+    def hints(self) -> list[str]:
+        """Says what a person should know before speaking."""
+        room = self.plan.table("room")
+        devices = [self.plan.table("actors", name).get("use") for name in ("microphone", "playback")]
+        if devices != ["actors.microphone:Device", "actors.playback:Device"]:
+            return []
+        if room.get("duplex") == "auto" and not room.get("headphones"):
+            return ["it listens while it is silent; with headphones, --set room.headphones=true lets you interrupt it"]
+        return []
+
 
 def arrange(options: argparse.Namespace) -> Arrangement:
     """Builds the plan of a `talk` or `demo`; PlanError for what is wrong in files and settings."""
     environment = Environment.read()
-    plan = Plan.load(*options.config)
     given = vars(options)
+    plan = Plan.load()
+    for key, value in _kept().items():
+        plan.set(key, value)
+    for file in options.config:
+        plan.merge_file(Path(file))
     for key, value in _settings(given).items():
         plan.set(key, value, "the command line")
-    endpoint = given.get("endpoint")
-    backend = given.get("backend") or (GEMINI if environment.google_key or endpoint else LOCAL)
-    plan.set(
-        "actors.connection.handle_file",
-        str(Path(platformdirs.user_state_path(APP)) / "session.json"),
-        "the command line",
-    )
-    plan.set("actors.connection.cache", str(Path(platformdirs.user_cache_path(APP)) / "setup.json"), "the command line")
     for setting in options.set:
         plan.set_text(setting)
-    local = backend == LOCAL and not endpoint
+    endpoint = plan.table("actors", "connection").get("endpoint")
+    backend = given.get("backend") or (GEMINI if environment.google_key or endpoint else LOCAL)
+    local = backend == LOCAL and not given.get("endpoint")
     return Arrangement(plan, environment, local, _who(local=local, endpoint=endpoint, environment=environment))
+
+
+def _kept() -> dict[str, object]:
+    """Where a person's own machine keeps what outlives a conversation; a plan may say otherwise."""
+    return {
+        "actors.connection.handle_file": str(Path(platformdirs.user_state_path(APP)) / "session.json"),
+        "actors.connection.cache": str(Path(platformdirs.user_cache_path(APP)) / "setup.json"),
+    }
 
 
 def _settings(given: Mapping[str, object]) -> dict[str, object]:

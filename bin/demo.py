@@ -13,7 +13,7 @@ from actors.audio.stereo import write_stereo
 from actors.emulator.service import Service
 from bin.arrange import Arrangement, arrange
 from bin.ending import Ending
-from bin.talk import conversing, until_over
+from bin.talk import conversing, listening, obeying, until_over
 from pipeline.errors import PlanError
 from pipeline.events import Event, Subscription, UserStarted
 from pipeline.messages import OUTPUT_RATE
@@ -67,16 +67,20 @@ def main(options: argparse.Namespace) -> int:
 async def _main(arrangement: Arrangement, options: argparse.Namespace, cuts: list[Cut]) -> int:
     service = Service()
     table = LatencyTable()
-    async with conversing(arrangement, options, service) as conversation:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_measure, conversation.events(), table)
-            if cuts:
-                nursery.start_soon(_cut, conversation.events(), service, cuts)
-            code = await until_over(conversation, Ending(LINGER))
-            nursery.cancel_scope.cancel("the demo is over")
+    async with (
+        listening(arrangement, options) as bus,
+        obeying() as obeyed,
+        conversing(arrangement, bus, service) as conversation,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(_measure, conversation.events(), table)
+        if cuts:
+            nursery.start_soon(_cut, conversation.events(), service, cuts)
+        await until_over(conversation, Ending(LINGER))
+        nursery.cancel_scope.cancel("the demo is over")
     if not options.quiet:
         print("\n".join(table.lines()))
-    return code
+    return obeyed.code
 
 
 async def _measure(events: Subscription, table: LatencyTable) -> None:

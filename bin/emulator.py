@@ -6,7 +6,8 @@ import signal
 
 import trio
 
-from actors.emulator.service import Service, Settings, running
+from actors.emulator.service import Service, running
+from actors.emulator.settings import Settings
 from pipeline.errors import AssistantError
 
 

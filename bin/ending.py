@@ -32,6 +32,18 @@ class Ending:
         if isinstance(event, e.Usage | e.Notice | e.Dropped):
             return
         self._last = event.at
+        self._hear(event)
+        self._answer(event)
+        if isinstance(event, e.SessionStateChanged):
+            self._linked = event.to in ("CONNECTED", "INTERRUPTED")
+            self.closed = event.to == "CLOSED"
+        elif isinstance(event, e.ActorRestarted) and event.actor == "playback":
+            self._playing.clear()  # a turn that goes on is announced again
+        elif isinstance(event, e.ActorRestarted) and event.actor == "dispatch":
+            self._calls.clear()
+
+    def _hear(self, event: e.Event) -> None:
+        """Follows the user: whoever speaks is owed a reply."""
         if isinstance(event, e.RecordingSent):
             self.sent = True
         elif isinstance(event, e.UserStarted):
@@ -39,22 +51,26 @@ class Ending:
             self._answered = False
         elif isinstance(event, e.UserEnded):
             self._speaking = False
-        elif isinstance(event, e.Transcript) and event.who == "user":
-            self._owed = self._owed or not event.final
-        elif isinstance(event, e.FirstAudio):
+        elif isinstance(event, e.Transcript) and event.who == "user" and not self._playing:
+            self._owed = self._owed or not event.final  # an open gate says nothing else of the user
+
+    def _answer(self, event: e.Event) -> None:
+        """Follows the assistant: a reply that sounds pays what was owed before it, and none that was cut short."""
+        if isinstance(event, e.FirstAudio):
             self._playing.add(event.turn)
             self._owed = False
         elif isinstance(event, e.TurnEnded):
+            if event.outcome == "interrupted":
+                self._owed = True
+            elif event.outcome == "completed" and event.turn not in self._playing:
+                self._owed = self._speaking
             self._playing.discard(event.turn)
-            self._owed = self._speaking
-            self._answered = not self._owed
+            self._answered = event.outcome == "completed" and not self._owed
         elif isinstance(event, e.ToolStarted):
             self._calls.add(event.id)
         elif isinstance(event, e.ToolEnded):
             self._calls.discard(event.id)
-        elif isinstance(event, e.SessionStateChanged):
-            self._linked = event.to in ("CONNECTED", "INTERRUPTED")
-            self.closed = event.to == "CLOSED"
+            self._answered = False  # the model may have something to say of it
 
     def due(self) -> float:
         """Gives the time at which the conversation is over if nothing more happens."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 DESCRIPTION = "A real-time voice assistant on the Gemini Live API. Without a command it talks."
+HIGHEST_PORT = 65535
 DEMOS = ("conversation", "tools", "interruption", "resumption")
 
 
@@ -72,7 +73,7 @@ def _demo(one: argparse.ArgumentParser) -> None:
 
 def _server(one: argparse.ArgumentParser, port: int) -> None:
     one.add_argument("--host", default="127.0.0.1", help="the address to listen on (default %(default)s)")
-    one.add_argument("--port", type=int, default=port, help="the port to listen on, 0 for any (default %(default)s)")
+    one.add_argument("--port", type=_port, default=port, help="the port to listen on, 0 for any (default %(default)s)")
 
 
 def _emulator(one: argparse.ArgumentParser) -> None:
@@ -99,17 +100,31 @@ def _nothing(_one: argparse.ArgumentParser) -> None:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    value = _number(text)
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is no number of seconds; write one from 0 up")
     return value
 
 
 def _scale(text: str) -> float:
-    value = float(text)
+    value = _number(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is no scale; write a number above 0")
     return value
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and int(text) <= HIGHEST_PORT):
+        raise argparse.ArgumentTypeError(f"{text} is no port; write a number from 0 to {HIGHEST_PORT}")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    """Gives a number; nan, which is in no range, where the text is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
 
 
 _COMMANDS = {

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attrs
 import trio
 
 from bin.arrange import Arrangement, arrange, serve_locally
@@ -34,18 +35,18 @@ def main(options: argparse.Namespace) -> int:
 
 async def _main(arrangement: Arrangement, options: argparse.Namespace) -> int:
     ending = Ending(options.linger) if options.input else Ending(float("inf"))
-    async with conversing(arrangement, options) as conversation:
-        return await until_over(conversation, ending)
+    async with (
+        listening(arrangement, options) as bus,
+        obeying() as obeyed,
+        conversing(arrangement, bus) as conversation,
+    ):
+        await until_over(conversation, ending)
+    return obeyed.code
 
 
 @asynccontextmanager
-async def conversing(
-    arrangement: Arrangement, options: argparse.Namespace, service: "Service | None" = None
-) -> AsyncIterator[Conversation]:
-    """Runs the arranged conversation with its listeners; they hear its last event before this ends.
-
-    `service` is the embedded service to use where it is to answer; without one, one is made.
-    """
+async def listening(arrangement: Arrangement, options: argparse.Namespace) -> AsyncIterator[Bus]:
+    """Gives a bus with the event log and the lines of the screen on it; they hear its last event before this ends."""
     bus = Bus(arrangement.environment.secrets())
     log = EventLog.open(Path(options.events), bus) if options.events else None
     async with trio.open_nursery() as listeners:
@@ -54,11 +55,47 @@ async def conversing(
         if not options.quiet:
             print(f"assistant: {arrangement.who}. Ctrl-C ends.", flush=True)
             listeners.start_soon(Lines(bus.secrets).run, bus.subscribe())
-        async with (
-            _answering(arrangement, service),
-            converse(arrangement.plan, bus=bus, environment=arrangement.environment) as conversation,
-        ):
-            yield conversation
+        try:
+            yield bus
+        finally:
+            bus.close()
+
+
+@attrs.define
+class Obeyed:
+    """The exit code that a signal asks for; 0 while none has come."""
+
+    code: int = 0
+
+
+@asynccontextmanager
+async def obeying() -> AsyncIterator[Obeyed]:
+    """Cancels the block at Ctrl-C or SIGTERM, and ends the process soon after if the block does not end."""
+    obeyed = Obeyed()
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+
+            async def obey() -> None:
+                async for number in signals:
+                    obeyed.code = INTERRUPTED if number == signal.SIGINT else 0
+                    _end_at_last(obeyed.code)
+                    nursery.cancel_scope.cancel("a signal came")
+
+            nursery.start_soon(obey)
+            yield obeyed
+            nursery.cancel_scope.cancel("the block is over")
+
+
+@asynccontextmanager
+async def conversing(
+    arrangement: Arrangement, bus: Bus, service: "Service | None" = None
+) -> AsyncIterator[Conversation]:
+    """Runs the arranged conversation; `service` is the embedded one to use where it is to answer, else one is made."""
+    async with (
+        _answering(arrangement, service),
+        converse(arrangement.plan, bus=bus, environment=arrangement.environment) as conversation,
+    ):
+        yield conversation
 
 
 @asynccontextmanager
@@ -74,28 +111,14 @@ async def _answering(arrangement: Arrangement, service: "Service | None") -> Asy
         yield
 
 
-async def until_over(conversation: Conversation, ending: Ending) -> int:
-    """Waits for Ctrl-C, SIGTERM or the end of the conversation, and gives the exit code."""
-    code = 0
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with trio.open_nursery() as nursery:
-
-            async def obey() -> None:
-                nonlocal code
-                async for number in signals:
-                    code = INTERRUPTED if number == signal.SIGINT else 0
-                    _end_at_last(code)
-                    nursery.cancel_scope.cancel("a signal came")
-
-            nursery.start_soon(obey)
-            events = conversation.events()
-            while True:
-                with trio.move_on_at(ending.due()) as deadline:
-                    ending.feed(await anext(events))
-                if deadline.cancelled_caught:
-                    break
-            nursery.cancel_scope.cancel("the conversation is over")
-    return code
+async def until_over(conversation: Conversation, ending: Ending) -> None:
+    """Waits for the end of the conversation."""
+    events = conversation.events()
+    while True:
+        with trio.move_on_at(ending.due()) as deadline:
+            ending.feed(await anext(events))
+        if deadline.cancelled_caught:
+            return
 
 
 def _end_at_last(code: int) -> None:

@@ -79,7 +79,7 @@ class Signature:
         try:
             source: Any = made
             if isinstance(made, type) and not fields:
-                source = made.__init__  # type: ignore[misc] - its own, or one that it inherits
+                source = getattr(made, "__init__")  # noqa: B009 - its own, or one that it inherits
             hints = typing.get_type_hints(source, include_extras=True)
         except (NameError, AttributeError, TypeError, SyntaxError) as error:
             raise PlanError(f"read the constructor of {made.__qualname__}, but {error}") from error

@@ -1,6 +1,7 @@
 """What a terminal shows of a conversation: plain lines, one for each thing a person would want to know."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,20 +10,28 @@ import attrs
 from pipeline import events as e
 from pipeline.secrets import Secrets
 
+# What a far end sends must not steer the terminal or begin a line of its own.
+_STEERING = dict.fromkeys([*range(32), *range(127, 160)], " ")
+
+
+def _print(line: str) -> None:
+    encoding = sys.stdout.encoding or "utf-8"
+    print(line.encode(encoding, "replace").decode(encoding), flush=True)  # noqa: T201 - its job
+
 
 @attrs.define
 class Lines:
     """Prints events as lines; `write` takes one line without its end."""
 
     secrets: Secrets = attrs.field(factory=Secrets)
-    write: Callable[[str], None] = attrs.field(default=lambda line: print(line, flush=True))  # noqa: T201 - its job
+    write: Callable[[str], None] = _print
     _calls: dict[str, str] = attrs.field(factory=dict, init=False)
 
     async def run(self, events: e.Subscription) -> None:
         """Prints until the bus closes."""
         async for event in events:
             for line in self.lines(event):
-                self.write(self.secrets.redact(line))
+                self.write(self.secrets.redact(line).translate(_STEERING))
 
     def lines(self, event: e.Event) -> Iterator[str]:
         """Gives the lines an event is worth."""
@@ -32,7 +41,7 @@ class Lines:
 
     def call(self, event: e.ToolStarted) -> Iterator[str]:
         """Remembers a call's name and arguments for the line of its result."""
-        arguments = ", ".join(f"{key}={json.dumps(value)}" for key, value in event.args.items())
+        arguments = ", ".join(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in event.args.items())
         self._calls[event.id] = f"{event.name_}({arguments})"
         yield f"     tool   {self._calls[event.id]}"
 

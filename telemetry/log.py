@@ -1,5 +1,7 @@
 """The event log: one JSON object a line, flushed by line, without any secret."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,7 +36,7 @@ class EventLog:
                 if self._first is None:
                     self._first = event.at
                 line = {"t": round(event.at - self._first, 4), "event": event.name, **event.fields()}
-                text = self.bus.secrets.redact(msgspec.json.encode(line, enc_hook=str).decode())
+                text = self.bus.secrets.redact(_encoded(line))
                 try:
                     self._file.write(text.encode() + b"\n")
                 except OSError as error:
@@ -42,3 +44,10 @@ class EventLog:
                         Trouble(f"the event log {self.path} ends: {error.strerror}", "disk", "the conversation goes on")
                     )
                     return
+
+
+def _encoded(line: Mapping[str, object]) -> str:
+    try:
+        return msgspec.json.encode(line, enc_hook=str).decode()
+    except (UnicodeEncodeError, TypeError):  # half a character, or keys that are no text
+        return json.dumps(line, default=str, skipkeys=True)

@@ -10,7 +10,7 @@ import trio
 from numpy.typing import NDArray
 
 from actors.audio.resample import SAMPLE_BYTES, Resampler
-from actors.audio.stream import BLOCK_MS, SILENCE_LIMIT, DeviceStream, StreamInfo
+from actors.audio.stream import BLOCK_MS, DeviceStream, StreamInfo
 
 SERVICE_RATE = 16000  # what the service takes; Live API, realtimeInput
 KEEP_SECONDS = 2.0
@@ -79,7 +79,7 @@ class Microphone:
                     return block
             if self._stream.ended:
                 raise self._stream.end()
-            with trio.move_on_after(SILENCE_LIMIT) as patience:
+            with trio.move_on_after(self._stream.patience) as patience:
                 await self._stream.changed.park()
             if patience.cancelled_caught and not self._raw:
                 raise self._stream.silence()

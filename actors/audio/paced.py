@@ -33,11 +33,11 @@ class PacedSpeaker:
     def __attrs_post_init__(self) -> None:
         self.ring = PlayRing(OUTPUT_RATE, self.seconds, wake=self._lot.unpark_all)
 
-    async def run(self, origin: float) -> None:
-        """Plays until cancelled; time before now is filled with silence first."""
+    async def run(self, origin: float, played: float = 0.0) -> None:
+        """Plays until cancelled. Time between `played` seconds after the origin and now is filled with silence."""
         samples = round(OUTPUT_RATE * BLOCK_MS / 1000)
         block = np.zeros(samples, np.int16)
-        number = 0
+        number = round(played * OUTPUT_RATE / samples)
         while True:
             due = origin + number * samples / OUTPUT_RATE
             await trio.sleep_until(due)

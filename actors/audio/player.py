@@ -49,14 +49,17 @@ class _Turn:
 
 @attrs.define
 class Player:
-    """Keeps the turns in the ring; every method is synchronous and safe to call at any time."""
+    """Keeps the turns in the ring; every method is synchronous. It outlives the playback actor, and so do its turns.
+
+    Only `take` may be called before a speaker was taken.
+    """
 
     bus: Bus
-    audible: Outlet[Audible]
     fade_ms: float = 5.0
-    acoustic: bool = False
-    _ring: PlayRing = attrs.field(init=False)
+    _ring: PlayRing | None = attrs.field(default=None, init=False)
     _fade: Callable[[float], int] = attrs.field(init=False)
+    _audible: Outlet[Audible] = attrs.field(init=False)
+    _acoustic: bool = attrs.field(default=False, init=False)
     _turns: dict[int, _Turn] = attrs.field(factory=dict, init=False)
     _fading: list[tuple[list[_Turn], Interrupted]] = attrs.field(factory=list, init=False)
     _stale: int = attrs.field(default=0, init=False)
@@ -70,10 +73,19 @@ class Player:
         """Whether a reply is audible."""
         return self._sounding
 
-    def take(self, speaker: AnySpeaker) -> None:
-        """Plays on this speaker from now on."""
+    @property
+    def ring(self) -> PlayRing:
+        """The ring of the speaker that was taken last."""
+        assert self._ring is not None  # noqa: S101 - see the class
+        return self._ring
+
+    def take(self, speaker: AnySpeaker, audible: Outlet[Audible], *, acoustic: bool) -> None:
+        """Plays on this speaker from now on, and tells `audible`; turns that were under way go on, or end."""
+        if self._ring is not None:
+            self._leave()
         self._ring, self._fade = speaker.ring, speaker.fade_out
-        self._due.clear()
+        self._audible, self._acoustic = audible, acoustic
+        self._sounding = False
 
     def stale(self, turn: int) -> bool:
         """Whether that turn was interrupted, so that its audio must not be played."""
@@ -85,17 +97,17 @@ class Player:
         if not turn.marked:
             turn.marked = True
             self._mark(lambda crossing: self._started(turn, crossing), start=True)
-        self._ring.expecting = True
+        self.ring.expecting = True
 
     def whole(self, number: int) -> None:
         """All audio of the turn is written."""
-        self._ring.expecting = False
+        self.ring.expecting = False
         if number in self._turns:
             self._mark(lambda crossing: self._sound(on=False, at=crossing.at))
 
     def end(self, number: int, outcome: str) -> None:
         """Nothing more comes for the turn: it ends when its last sample has left."""
-        self._ring.expecting = False
+        self.ring.expecting = False
         turn = self._turns.get(number)
         if turn is not None:
             turn.outcome = outcome
@@ -112,7 +124,7 @@ class Player:
             fading = (cut, word)
             self._fading.append(fading)
             self._fade(self.fade_ms)
-            self._ring.unduck(self.fade_ms)
+            self.ring.unduck(self.fade_ms)
             self._mark(lambda crossing: self._faded(fading, crossing.heard, crossing.at))
         elif number > self._ended and not self._fading:
             self._tell_interruption(number, 0.0, word, word.at)
@@ -121,24 +133,23 @@ class Player:
         """Says that the level was lowered, or raised again."""
         self.bus.publish(Ducked(level))
 
-    def broken(self) -> None:
-        """The speaker is lost: what was heard on it is kept, and turns go on on the next one."""
+    def _leave(self) -> None:
+        """The speaker is gone: what was heard on it is kept, and turns go on on the next one."""
         self.note()
         self._due.clear()
         for fading in list(self._fading):
-            self._faded(fading, self._ring.heard, trio.current_time())
+            self._faded(fading, self.ring.heard, trio.current_time())
         for turn in list(self._turns.values()):
             if turn.began is not None:
-                turn.carried_ms += self._ms(self._ring.heard - turn.began)
+                turn.carried_ms += self._ms(self.ring.heard - turn.began)
             turn.began, turn.marked = None, False
             if turn.outcome is not None:
                 self._tell_end(turn.number, turn.carried_ms, turn.outcome)
-        self._sound(on=False, at=trio.current_time())
 
     def note(self) -> None:
         """Takes what the ring has to tell and publishes what follows from it."""
-        while self._ring.crossings:
-            crossing = self._ring.crossings.popleft()
+        while self.ring.crossings:
+            crossing = self.ring.crossings.popleft()
             follow = self._due.pop(crossing.tag, None)
             if follow is not None:
                 follow(crossing)
@@ -148,7 +159,7 @@ class Player:
     def _mark(self, follow: Callable[[Crossing], None], *, start: bool = False) -> None:
         self._tag += 1
         self._due[self._tag] = follow
-        self._ring.mark(self._tag, start=start)
+        self.ring.mark(self._tag, start=start)
 
     def _started(self, turn: _Turn, crossing: Crossing) -> None:
         turn.began = crossing.heard
@@ -174,7 +185,7 @@ class Player:
         return turn.carried_ms + here
 
     def _ms(self, samples: int) -> float:
-        return milliseconds(samples / self._ring.rate)
+        return milliseconds(samples / self.ring.rate)
 
     def _tell_interruption(self, number: int, heard_ms: float, word: Interrupted, silent_at: float) -> None:
         if word.outcome == "interrupted":
@@ -189,4 +200,4 @@ class Player:
     def _sound(self, *, on: bool, at: float) -> None:
         if on is not self._sounding:
             self._sounding = on
-            self.audible.send_nowait(Audible(on, at, self.acoustic))
+            self._audible.send_nowait(Audible(on, at, self._acoustic))

@@ -23,6 +23,7 @@ Step = Callable[[NDArray[np.int16], float], bool]  # frames x channels, when the
 BLOCK_MS = 20.0
 OPEN_DEADLINE = CLOSE_DEADLINE = 5.0  # seconds
 SILENCE_LIMIT = 1.0  # seconds without a block after which a device counts as lost
+FIRST_LIMIT = 3.0  # the same before the first block: wireless headsets and sleeping mixers take their time
 LOOK_PERIOD = 0.5  # seconds between two looks at the count of blocks
 GATE_DEADLINE = 2.0  # seconds to wait for another thread's open or close
 SANE_LAG = 2.0  # seconds; some hosts give stream times of another clock, or zeros
@@ -87,7 +88,7 @@ class DeviceStream:
     async def lost(self) -> DeviceUnavailable:
         """Waits until the device is gone, and gives the error to raise.
 
-        Gone means: the device ended the stream, or no block passed for a second. Nothing else tells: PortAudio raises
+        Gone means: the device ended the stream, or no block passed for `patience`. Nothing else tells: PortAudio raises
         no error and sets no flag. Cancelling changes nothing.
         """
         seen, since = self.blocks, trio.current_time()
@@ -96,7 +97,7 @@ class DeviceStream:
                 await self._ended.wait()
             if self.blocks != seen:
                 seen, since = self.blocks, trio.current_time()
-            elif trio.current_time() - since > SILENCE_LIMIT:
+            elif trio.current_time() - since > self.patience:
                 return self.silence()
         return self.end()
 
@@ -112,9 +113,14 @@ class DeviceStream:
         """Whether the device has ended the stream by itself."""
         return self._ended.is_set()
 
+    @property
+    def patience(self) -> float:
+        """Seconds without a block after which the device counts as lost."""
+        return SILENCE_LIMIT if self.blocks else FIRST_LIMIT
+
     def silence(self) -> DeviceUnavailable:
         """Makes the error for a device that gives or takes nothing any more."""
-        return self._loss(f"no sound passed for {SILENCE_LIMIT:g} s")
+        return self._loss(f"no sound passed for {self.patience:g} s")
 
     def end(self) -> DeviceUnavailable:
         """Makes the error for a stream that has ended."""

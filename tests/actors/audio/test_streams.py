@@ -149,7 +149,7 @@ async def test_a_microphone_that_gives_nothing_for_a_second_is_lost(card: Card, 
                 await microphone.next()
             lost.set()
 
-        await pass_time(mock_clock, 0.9)
+        await pass_time(mock_clock, 2.9)
         card.streams[0].hear(steps())
         await pass_time(mock_clock, 0.9)
         assert not lost.is_set()
@@ -232,6 +232,27 @@ async def test_a_speaker_that_asks_for_nothing_for_a_second_is_lost(card: Card, 
         assert not found
         await pass_time(mock_clock, 1.9)
         assert "no sound passed for 1 s" in str(found[0])
+
+
+async def test_a_device_may_take_three_seconds_to_its_first_block(card: Card, mock_clock: MockClock) -> None:
+    async with Microphone() as microphone, Speaker() as speaker, trio.open_nursery() as nursery:
+        found: list[DeviceUnavailable] = []
+
+        @nursery.start_soon
+        async def _watch() -> None:
+            found.append(await speaker.lost())
+
+        @nursery.start_soon
+        async def _read() -> None:
+            with pytest.raises(DeviceUnavailable, match="no sound passed for 3 s"):
+                await microphone.next()
+            found.append(DeviceUnavailable())
+
+        await pass_time(mock_clock, 2.8)
+        assert not found
+        await pass_time(mock_clock, 1.2)
+        assert len(found) == 2
+    assert {one.state for one in card.streams} == {"closed"}
 
 
 @pytest.mark.parametrize("channels", [1, 2])

@@ -69,7 +69,7 @@ LIVELY = st.sampled_from(
     ]
 )
 ENDLESS = {"connection_life": 1e6, "session_limit": 1e6, "video_limit": 1e6}
-SLOW = settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def run(main: Callable[[], Any]) -> None:
@@ -124,7 +124,7 @@ def test_any_json_instead_of_messages(build: Any, messages: list[Any]) -> None:
     run(main)
 
 
-@settings(SLOW, max_examples=1500)
+@settings(SLOW, max_examples=60)
 @given(
     st.sampled_from(["BLOCKING", "NON_BLOCKING"]),
     st.lists(st.tuples(LIVELY, st.sampled_from([0.0, 0.1, 0.3, 1.0, 3.0])), min_size=1, max_size=12),
