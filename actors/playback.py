@@ -17,7 +17,7 @@ from actors.audio.speaker import Speaker
 from actors.audio.timeline import Timeline
 from pipeline.actor import Shared
 from pipeline.channels import Inlet, Outlet
-from pipeline.errors import DeviceUnavailable, Fatal
+from pipeline.errors import DeviceUnavailable, Fatal, first_error
 from pipeline.events import Bus, DeviceChanged, Trouble, milliseconds
 from pipeline.messages import (
     OUTPUT_RATE,
@@ -125,11 +125,13 @@ class Device(_Playback):
     async def run(self) -> None:
         """Runs until cancelled; the device is closed within 5 s."""
         speaker = self._speaker()
+        what = "opened"
         try:
             await speaker.open()
         except DeviceUnavailable as error:
-            raise Fatal(str(error)) from None
-        what = "opened"
+            if not self.player.began:
+                raise Fatal(str(error)) from None
+            speaker, what = await self._without(), "back"
         while True:
             await self._use(speaker, what)
             speaker = await self._without()
@@ -143,14 +145,22 @@ class Device(_Playback):
         try:
             info = speaker.info
             self.bus.publish(DeviceChanged("speaker", what, info.device, milliseconds(info.latency)))
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._follow, speaker)
-                lost = await speaker.lost()
-                nursery.cancel_scope.cancel("the speaker is lost")
+            lost = await self._until_lost(speaker)
             self.bus.publish(DeviceChanged("speaker", "lost", info.device))
             self.bus.publish(Trouble(str(lost), "speaker", "replies go unheard until it is back"))
         finally:
             await speaker.close()
+
+    async def _until_lost(self, speaker: Speaker) -> DeviceUnavailable:
+        """Plays until the device is gone, be it noticed by waiting or by writing."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._follow, speaker)
+                lost = await speaker.lost()
+                nursery.cancel_scope.cancel("the speaker is lost")
+        except* DeviceUnavailable as group:
+            lost = first_error(group)
+        return lost
 
     async def _without(self) -> Speaker:
         """Plays to nobody until the device can be opened again, and gives it."""

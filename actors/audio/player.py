@@ -69,6 +69,11 @@ class Player:
     _due: dict[int, Callable[[Crossing], None]] = attrs.field(factory=dict, init=False)
 
     @property
+    def began(self) -> bool:
+        """Whether there has been a speaker to play on."""
+        return self._ring is not None
+
+    @property
     def sounding(self) -> bool:
         """Whether a reply is audible."""
         return self._sounding

@@ -8,7 +8,6 @@ and ends when its input does, so it does not outlive its parent.
 import atexit
 import json
 import os
-import signal
 import struct
 import subprocess
 import sys
@@ -78,9 +77,10 @@ class Annex:
     def _start(self) -> subprocess.Popen[bytes]:
         paths = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH", "")]))
         return subprocess.Popen(  # noqa: S603 - this interpreter, this module
-            [sys.executable, "-m", _MODULE],
+            [sys.executable, "-P", "-m", _MODULE],  # -P: nothing in the working folder stands in for ours
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            process_group=0,  # Ctrl-C is for the parent, whose end ends this too
             env=os.environ | {"PYTHONPATH": paths},
         )
 
@@ -106,5 +106,4 @@ def work(source: IO[bytes], target: IO[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, whose end ends this too
     work(sys.stdin.buffer, sys.stdout.buffer)

@@ -5,7 +5,6 @@ head. So a replay is nothing special: the same items, in order, once, as fast as
 """
 
 from collections import deque
-from itertools import islice
 
 import attrs
 
@@ -66,12 +65,16 @@ class Kept:
 
     def answer_begins(self) -> None:
         """Notes that the service answers: everything sent so far is answered for, but an utterance sent in part."""
-        self._answered = self.cursor
-        for index, item in enumerate(islice(self._items, self.cursor - self.base)):
+        sent = self.cursor - self.base
+        begun: int | None = None
+        for index, item in enumerate(self._items):
+            if index >= sent and begun is not None:
+                break
             if isinstance(item, SpeechStarted):
-                self._answered = self.base + self._onset(index)
+                begun = self._onset(index)
             elif isinstance(item, SpeechEnded):
-                self._answered = self.cursor
+                begun = None
+        self._answered = self.base + (sent if begun is None else min(sent, begun))
 
     def settle(self) -> None:
         """Lets go of what has been answered for; the answer is complete."""
