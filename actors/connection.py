@@ -76,8 +76,7 @@ class Connection:
     patience: float = 60.0
     dial: Callable[..., Any] = dial_tcp
     threads: bool = True
-    _built: Built | None = attrs.field(default=None, init=False)
-    _ready: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _built: Built = attrs.field(init=False)
     _known: bool = attrs.field(default=False, init=False)
     _phase: Phase = attrs.field(default="dial", init=False)
     _linked_at: float | None = attrs.field(default=None, init=False)
@@ -87,13 +86,12 @@ class Connection:
         """Links, loses, recovers; returns when the far end has closed for good."""
         self._route(self.session.lost("the connection was started again", trio.current_time()))
         self._known = self.session.epoch > 0
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._build)
-            await self._keep_linked()
+        await self._build()
+        await self._keep_linked()
         self.session.close("the service ended the session")
 
     async def _build(self) -> None:
-        """Builds the setup while the dialling goes on: the import behind it takes most of a second."""
+        """Builds and checks the setup before anything is dialled; in a thread, as an import behind it is slow."""
         declarations = self.toolbox.declarations()
         cache = Path(self.cache) if self.cache else None
 
@@ -102,12 +100,6 @@ class Connection:
 
         self._built = await trio.to_thread.run_sync(work, abandon_on_cancel=True) if self.threads else work()
         self.session.takes_history = self._built.takes_history
-        self._ready.set()
-
-    async def _setup(self) -> Built:
-        await self._ready.wait()
-        assert self._built is not None  # noqa: S101 - set before the event
-        return self._built
 
     # -- one link after the other ----------------------------------------------------------------------------
 
@@ -168,7 +160,7 @@ class Connection:
         self._phase = "dial"
         lost: TransportLost | None = TransportLost(ABNORMAL, "the link was given up")
         try:
-            address = await self._address()
+            address = self._address()
             async with connected(address, self.dial) as transport:
                 self._phase = "setup"
                 early, resumed = await self._set_up(transport)
@@ -182,23 +174,21 @@ class Connection:
             lost = first_error(group)
         return lost
 
-    async def _address(self) -> Address:
-        endpoint, version = self.endpoint, self.api_version
-        headers: Mapping[str, str] = {}
-        if "http_options" in self.live or "httpOptions" in self.live:
-            built = await self._setup()
-            endpoint, version, headers = endpoint or built.base_url or "", built.api_version or version, built.headers
-        endpoint = endpoint or self.environment.base_url or GOOGLE
+    @property
+    def _where(self) -> str:
+        return self.endpoint or self._built.base_url or self.environment.base_url or GOOGLE
+
+    def _address(self) -> Address:
+        endpoint, version = self._where, self._built.api_version or self.api_version
         key = self.environment.google_key or ("" if endpoint == GOOGLE else NO_KEY)
         if not key:
             raise Refused("talking to Gemini needs an API key: set GOOGLE_API_KEY, or use --backend local")
-        return Address.of(endpoint, version, key, key_in=self.key_in, headers=headers)
+        return Address.of(endpoint, version, key, key_in=self.key_in, headers=self._built.headers)
 
     async def _set_up(self, transport: Transport) -> tuple[list[Signal], bool]:
         """Sends the setup and waits for its answer; gives what came up to it, and whether this is a resume."""
-        built = await self._setup()
-        self._take_saved(built)
-        setup = dict(built.setup)
+        self._take_saved()
+        setup = dict(self._built.setup)
         handle = self.session.handle
         if handle and "sessionResumption" in setup:
             setup["sessionResumption"] = {**setup["sessionResumption"], "handle": handle}
@@ -266,16 +256,16 @@ class Connection:
 
     # -- the saved handle ------------------------------------------------------------------------------------
 
-    def _take_saved(self, built: Built) -> None:
+    def _take_saved(self) -> None:
         if self.resume and self.handle_file and not self._known and self.session.handle is None:
-            saved = Vault(Path(self.handle_file)).load(str(built.setup["model"]), built.setup)
+            saved = Vault(Path(self.handle_file)).load(str(self._built.setup["model"]), self._built.setup)
             self.resume = False  # once: a handle that was refused is not tried again
             self.session.handle = saved.handle
             self.bus.secrets.hide(saved.handle, rotating=True)
             self.bus.publish(e.Notice(saved.note))
 
     def _save(self) -> None:
-        if self.handle_file and self.session.handle and self._built:
+        if self.handle_file and self.session.handle:
             try:
                 Vault(Path(self.handle_file)).save(
                     self.session.handle, str(self._built.setup["model"]), self._built.setup
@@ -289,7 +279,7 @@ class Connection:
 
     def _advice(self, lost: TransportLost) -> str:
         model = self.live.get("model")
-        where = self.endpoint or self.environment.base_url or GOOGLE
+        where = self._where
         if self._phase == "dial":
             return f"tried to reach {where}: {lost.reason}; check the network and the endpoint"
         found = f"asked {where} for a session with {model}, and it answered {lost.code}: {lost.reason or 'no reason'}"

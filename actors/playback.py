@@ -149,7 +149,7 @@ class Device(_Playback):
             self.bus.publish(DeviceChanged("speaker", "lost", info.device))
             self.bus.publish(Trouble(str(lost), "speaker", "replies go unheard until it is back"))
         finally:
-            await speaker.close()
+            await speaker.close()  # noqa: ASYNC102 - close is shielded and bounded by itself
 
     async def _until_lost(self, speaker: Speaker) -> DeviceUnavailable:
         """Plays until the device is gone, be it noticed by waiting or by writing."""

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 import attrs
-import trio
 
 from actors.audio.ring import Crossing, PlayRing
 from pipeline.channels import Outlet
@@ -143,7 +142,7 @@ class Player:
         self.note()
         self._due.clear()
         for fading in list(self._fading):
-            self._faded(fading, self.ring.heard, trio.current_time())
+            self._faded(fading, self.ring.heard, self.bus.clock())
         for turn in list(self._turns.values()):
             if turn.began is not None:
                 turn.carried_ms += self._ms(self.ring.heard - turn.began)

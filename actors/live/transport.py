@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import attrs
 import certifi
+import h11
 import trio
 import trio_websocket as ws
 from wsproto.utilities import LocalProtocolError
@@ -135,6 +136,8 @@ async def connected(address: Address, dial: Dial = dial_tcp) -> AsyncIterator[Tr
     except* ws.ConnectionRejected as group:
         status = next(_leaves(group, ws.ConnectionRejected)).status_code
         raise TransportLost(status, f"the server answered the handshake with HTTP {status}") from None
+    except* h11.ProtocolError:
+        raise TransportLost(ABNORMAL, f"what answers at {address.shown} does not speak HTTP") from None
     except* (LocalProtocolError, ws.HandshakeError, ws.ConnectionClosed, OSError) as group:
         raise TransportLost(ABNORMAL, f"the connection failed: {next(_leaves(group, Exception))}") from None
     finally:

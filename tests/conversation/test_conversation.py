@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import soundfile
+
+from actors.audio.recording import read_mono
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 Talking = Callable[..., Any]
@@ -82,3 +85,35 @@ async def test_text_is_answered_too(autojump_clock: object, talking: Talking) ->
         await near.until(lambda: near.named("turn.end"))
     assert near.finals("user") == ["what time is it in tokyo"]
     assert len(near.finals("model")) == 1
+
+
+@pytest.mark.parametrize("engine", ["Silero", "WebRTC", "Energy", "Open"])
+async def test_every_engine_lets_a_question_through(autojump_clock: object, talking: Talking, engine: str) -> None:
+    async with talking(FIXTURES / "time-tokyo.flac", actors__vad__use=f"actors.vad:{engine}") as (near, _far):
+        await near.until(lambda: near.named("turn.end"))
+    assert near.finals("user") == ["what time is it in tokyo"]
+    assert len(near.named("turn.user_end")) == (0 if engine == "Open" else 1)
+
+
+@pytest.mark.parametrize("name", ["weather-paris-phone.wav", "time-tokyo-stereo.flac", "search-eiffel-tower.flac"])
+async def test_recordings_of_any_rate_and_width_arrive_resampled_exactly(
+    autojump_clock: object, talking: Talking, name: str
+) -> None:
+    expected = read_mono(FIXTURES / name, 16000)
+    async with talking(FIXTURES / name, actors__vad__use="actors.vad:Open") as (near, far):
+        await near.until(lambda: near.named("microphone.ended"))
+        await near.until(lambda: len(far.audio()) > len(expected))
+    assert far.audio().startswith(expected)
+
+
+async def test_made_up_microphones_are_what_they_say(autojump_clock: object, talking: Talking) -> None:
+    tone = {"use": "actors.microphone:Tone", "frequency": 1000.0, "level": -6.0}
+    async with talking(actors__microphone=tone, actors__vad__use="actors.vad:Open") as (near, far):
+        await near.until(lambda: len(far.audio()) >= 32000)
+    sound = np.frombuffer(far.audio()[:32000], "<i2").astype(float)
+    spectrum = np.abs(np.fft.rfft(sound))
+    assert int(np.argmax(spectrum)) == 1000
+    assert abs(20 * np.log10(sound.max() / 32767) + 6) < 0.1
+    async with talking(actors__vad__use="actors.vad:Open") as (near, far):
+        await near.until(lambda: len(far.audio()) >= 32000)
+    assert not np.frombuffer(far.audio()[:32000], "<i2").any()

@@ -63,7 +63,9 @@ def test_other_input(command: c.Command, field: str, value: object) -> None:
 
 def test_history() -> None:
     sent = client_message(c.History((c.Line("user", "hi"), c.Line("model", "yo")))).client_content
-    turns = [types.Content(role=role, parts=[types.Part(text=text)]) for role, text in (("user", "hi"), ("model", "yo"))]
+    turns = [
+        types.Content(role=role, parts=[types.Part(text=text)]) for role, text in (("user", "hi"), ("model", "yo"))
+    ]
     assert sent == types.LiveClientContent(turns=turns, turn_complete=False)
 
 

@@ -147,7 +147,10 @@ def test_beyond_the_limit_the_oldest_audio_goes_and_is_counted() -> None:
     assert kept.lost_ms == pytest.approx(3 * BLOCK * 1000)
     assert kept.seconds == pytest.approx(5 * BLOCK)
     kept.rewind()
-    assert drain(kept) == [*said[:2], *said[5:]]  # the text and the mark stay, or the rest could not be told from silence
+    assert drain(kept) == [
+        *said[:2],
+        *said[5:],
+    ]  # the text and the mark stay, or the rest could not be told from silence
 
 
 def test_an_utterance_of_which_nothing_is_left_leaves_no_marks() -> None:
@@ -263,11 +266,11 @@ class Conversation(RuleBasedStateMachine):
         assert min(unanswered, default=first) >= first
 
 
-TestConversation = pytest.mark.filterwarnings("default")(Conversation.TestCase)
+TestConversation = Conversation.TestCase
 TestConversation.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
-@given(st.lists(st.sampled_from(["block", "start", "end", "say", "send", "settle", "rewind"]), max_size=60))
+@given(st.lists(st.sampled_from(["block", "start", "end", "say", "send"]), max_size=60))
 def test_within_any_bound_text_stays_and_every_lost_sample_is_counted(steps: list[str]) -> None:
     kept, talker = Kept(limit=4 * BLOCK), Talker()
     said: list[Any] = []

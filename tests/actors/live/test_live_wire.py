@@ -159,14 +159,13 @@ def test_a_malformed_field_costs_that_field_alone() -> None:
     assert kinds == [s.Unrecognised, s.Unrecognised, s.Speech, s.TurnComplete, s.Unrecognised, s.UsageReport]
 
 
-KEYS = st.sampled_from(
-    [
-        *("setupComplete serverContent toolCall toolCallCancellation goAway sessionResumptionUpdate").split(),
-        *("usageMetadata voiceActivity modelTurn parts inlineData data mimeType text thought interrupted").split(),
-        *("turnComplete interactionStatus functionCalls id name args ids timeLeft newHandle resumable").split(),
-        *("inputTranscription outputTranscription groundingMetadata seconds nanos sessionId unknown").split(),
-    ]
-)
+KNOWN_KEYS = """
+    setupComplete serverContent toolCall toolCallCancellation goAway sessionResumptionUpdate usageMetadata
+    voiceActivity modelTurn parts inlineData data mimeType text thought interrupted turnComplete interactionStatus
+    functionCalls id name args ids timeLeft newHandle resumable inputTranscription outputTranscription
+    groundingMetadata seconds nanos sessionId unknown
+"""
+KEYS = st.sampled_from(KNOWN_KEYS.split())
 LEAVES = (
     st.none()
     | st.booleans()

@@ -1,0 +1,90 @@
+"""The gate: pre-roll, hangover, and the marks of speech, in both turn modes."""
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.audio.gate import Gate, GateSettings
+from pipeline.messages import Captured, SpeechEnded, SpeechStarted, StreamEnded, Uttered, Voiced
+
+BLOCK = 320
+
+
+def blocks(probabilities: Iterable[float]) -> list[tuple[Captured, float]]:
+    return [
+        (Captured(number.to_bytes(2, "little") * BLOCK, number * 0.02, number * BLOCK), probability)
+        for number, probability in enumerate(probabilities)
+    ]
+
+
+def passed(gate: Gate, probabilities: Iterable[float]) -> list[Uttered]:
+    return [item for block, probability in blocks(probabilities) for item in gate.push(block, probability)]
+
+
+def numbers(items: Iterable[Uttered]) -> list[int]:
+    return [item.position // BLOCK for item in items if isinstance(item, Voiced)]
+
+
+def test_silence_opens_nothing() -> None:
+    assert passed(Gate(), [0.1] * 100) == []
+
+
+def test_speech_opens_with_a_pre_roll_and_is_marked_where_it_began() -> None:
+    out = passed(Gate(), [0.0] * 50 + [0.9] * 10)
+    assert isinstance(out[0], SpeechStarted)
+    assert out[0].at == pytest.approx(50 * 0.02)
+    assert numbers(out) == list(range(35, 60))
+
+
+def test_a_click_shorter_than_start_ms_opens_nothing() -> None:
+    assert passed(Gate(), [0.0] * 30 + [0.9] * 2 + [0.0] * 30) == []
+
+
+def test_server_turns_stream_on_until_the_hangover_is_over() -> None:
+    out = passed(Gate("server"), [0.9] * 50 + [0.0] * 100)
+    ended = next(item for item in out if isinstance(item, SpeechEnded))
+    assert ended.at == pytest.approx(50 * 0.02)
+    assert ended.position == 50 * BLOCK
+    assert isinstance(out[-1], StreamEnded)
+    assert numbers(out) == list(range(50 + 75))
+    assert out.index(ended) < len(out) - 40, "the end of speech is told while audio goes on"
+
+
+def test_local_turns_shut_with_the_speech() -> None:
+    out = passed(Gate("local"), [0.9] * 50 + [0.0] * 100)
+    assert isinstance(out[-1], SpeechEnded)
+    assert numbers(out) == list(range(50 + 20))
+    assert not any(isinstance(item, StreamEnded) for item in out)
+
+
+def test_speech_that_resumes_within_the_hangover_is_marked_again_without_a_second_pre_roll() -> None:
+    out = passed(Gate("server"), [0.9] * 20 + [0.0] * 40 + [0.9] * 20)
+    assert [type(item) for item in out if not isinstance(item, Voiced)] == [SpeechStarted, SpeechEnded, SpeechStarted]
+    assert numbers(out) == list(range(80))
+
+
+def test_shutting_ends_speech_and_stream_and_forgets_the_pre_roll() -> None:
+    gate = Gate("server")
+    passed(gate, [0.9] * 20)
+    assert [type(item) for item in gate.shut()] == [SpeechEnded, StreamEnded]
+    assert gate.shut() == []
+    (block, probability) = blocks([0.9])[0]
+    assert gate.push(block, probability) == []
+
+
+@given(st.lists(st.sampled_from([0.0, 0.4, 0.6, 1.0]), max_size=400), st.sampled_from(["server", "local"]))
+def test_what_passes_is_in_order_once_and_every_speech_that_began_ends_or_goes_on(
+    probabilities: list[float], turns: str
+) -> None:
+    gate = Gate("server" if turns == "server" else "local", GateSettings(hangover_ms=600))
+    out = passed(gate, probabilities)
+    order = numbers(out)
+    assert order == sorted(set(order))
+    marks = [type(item) for item in out if isinstance(item, SpeechStarted | SpeechEnded)]
+    assert marks == [SpeechStarted, SpeechEnded] * (len(marks) // 2) + [SpeechStarted] * (len(marks) % 2)
+    assert gate.speaking == (len(marks) % 2 == 1)
+    spoken = {n for n, p in enumerate(probabilities) if p >= 0.5}
+    runs = {n for n in spoken if {n - 1, n - 2} <= spoken}
+    assert runs <= set(order), "speech of 60 ms and more is never held back"

@@ -1,0 +1,151 @@
+"""The player: what of each turn was heard, to the sample, also across interruptions and lost speakers."""
+
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+
+from actors.audio.player import Player
+from actors.audio.ring import PlayRing
+from pipeline.channels import Outlet
+from pipeline.events import Bus, Event
+from pipeline.messages import Audible, Interrupted, ReplyAudio
+
+RATE = 24_000
+
+
+@attrs.define
+class Desk:
+    """A player with a speaker whose blocks are taken by hand; the clock counts the samples taken."""
+
+    bus: Bus = attrs.field(factory=lambda: Bus(clock=lambda: 0.0))
+    ring: PlayRing = attrs.field(factory=lambda: PlayRing(RATE, 2.0))
+    taken: int = 0
+    player: Player = attrs.field(init=False)
+    events: Any = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.events = self.bus.subscribe()
+        self.player = Player(self.bus)
+        self.player.take(self, Outlet[Audible](None, None), acoustic=False)  # type: ignore[arg-type]
+
+    def fade_out(self, ms: float = 5.0) -> int:
+        return self.ring.fade_out(ms)
+
+    def say(self, turn: int, ms: int, answers: float | None = None) -> None:
+        self.player.begin(ReplyAudio(turn, b"", 0.0, answers))
+        assert self.ring.write(np.full(ms * 24, 1000, np.int16)) == ms * 24
+
+    def play(self, ms: int) -> None:
+        for _ in range(ms // 10):
+            self.ring.read_into(np.zeros(240, np.int16), self.taken / RATE)
+            self.taken += 240
+            self.player.note()
+
+    def told(self) -> list[Event]:
+        waiting, self.events._waiting = list(self.events._waiting), type(self.events._waiting)()
+        return waiting
+
+
+def test_a_turn_is_heard_whole_and_ends_when_its_last_sample_has_left() -> None:
+    desk = Desk()
+    desk.play(100)
+    desk.say(1, 500, answers=0.05)
+    desk.player.whole(1)
+    desk.player.end(1, "completed")
+    desk.play(490)
+    assert [event.name for event in desk.told()] == ["turn.first_audio"]
+    desk.play(20)
+    (end,) = desk.told()
+    assert end.fields() == {"turn": 1, "heard_ms": 500.0, "outcome": "completed"}
+
+
+def test_latency_counts_from_the_users_last_sample_to_the_first_of_the_reply() -> None:
+    desk = Desk()
+    desk.play(300)
+    desk.say(1, 100, answers=0.1)
+    desk.play(10)
+    assert desk.told()[0].fields() == {"turn": 1, "latency_ms": 200.0}
+
+
+def test_an_interruption_tells_what_was_heard_and_how_soon_it_was_silent() -> None:
+    desk = Desk()
+    desk.say(1, 1000)
+    desk.play(200)
+    desk.told()
+    desk.player.silence(Interrupted(1, at=desk.taken / RATE))
+    desk.play(20)
+    interrupted, end = desk.told()
+    assert interrupted.fields() == {"turn": 1, "heard_ms": 205.0, "silent_after_ms": 5.0}
+    assert end.fields() == {"turn": 1, "heard_ms": 205.0, "outcome": "interrupted"}
+    assert desk.player.stale(1)
+    assert not desk.player.stale(2)
+
+
+def test_a_second_word_of_the_same_interruption_changes_nothing() -> None:
+    desk = Desk()
+    desk.say(1, 1000)
+    desk.play(100)
+    desk.told()
+    for _ in range(2):
+        desk.player.silence(Interrupted(1, at=0.1))
+    desk.play(20)
+    desk.player.silence(Interrupted(1, at=0.1))
+    desk.play(20)
+    assert [event.name for event in desk.told()] == ["turn.interrupted", "turn.end"]
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_turn_that_never_sounded_ends_all_the_same(*, begun: bool) -> None:
+    desk = Desk()
+    if begun:
+        desk.say(1, 1000)
+    desk.player.silence(Interrupted(1, at=0.0, outcome="failed"))
+    desk.play(20)
+    assert [event.fields()["outcome"] for event in desk.told() if event.name == "turn.end"] == ["failed"]
+
+
+def test_a_silent_turn_ends_at_once() -> None:
+    desk = Desk()
+    desk.player.end(1, "completed")
+    assert desk.told()[0].fields() == {"turn": 1, "heard_ms": 0.0, "outcome": "completed"}
+
+
+def test_turns_follow_each_other_through_one_ring() -> None:
+    desk = Desk()
+    desk.say(1, 100)
+    desk.player.end(1, "completed")
+    desk.say(2, 200)
+    desk.player.end(2, "completed")
+    desk.play(400)
+    ends = [event.fields() for event in desk.told() if event.name == "turn.end"]
+    assert [(end["turn"], end["heard_ms"]) for end in ends] == [(1, 100.0), (2, 200.0)]
+
+
+def test_a_turn_goes_on_on_another_speaker_and_is_announced_once() -> None:
+    desk = Desk()
+    desk.say(1, 1000)
+    desk.play(300)
+    other = PlayRing(RATE, 2.0)
+    desk.ring = other
+    desk.player.take(desk, Outlet[Audible](None, None), acoustic=False)  # type: ignore[arg-type]
+    desk.say(1, 200)
+    desk.player.end(1, "completed")
+    desk.play(220)
+    events = desk.told()
+    assert [event.name for event in events] == ["turn.first_audio", "turn.end"]
+    assert events[-1].fields()["heard_ms"] == 500.0
+
+
+def test_a_speaker_lost_in_the_fade_or_after_the_end_leaves_no_turn_open() -> None:
+    desk = Desk()
+    desk.say(1, 100)
+    desk.player.end(1, "completed")
+    desk.say(2, 100)
+    desk.play(20)
+    desk.player.silence(Interrupted(2, at=0.0))
+    desk.ring = PlayRing(RATE, 2.0)
+    desk.player.take(desk, Outlet[Audible](None, None), acoustic=False)  # type: ignore[arg-type]
+    ends = [(e.fields()["turn"], e.fields()["outcome"]) for e in desk.told() if e.name == "turn.end"]
+    assert sorted(ends) == [(1, "interrupted"), (2, "interrupted")]

@@ -1,0 +1,445 @@
+"""The transport over streams in memory: whole frames, honest losses, and no wait without an end."""
+
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+import trustme
+from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
+
+from actors.live import transport
+from actors.live.address import Address
+from actors.live.transport import (
+    ABNORMAL,
+    CLOSE_DEADLINE,
+    DIAL_DEADLINE,
+    HANDSHAKE_DEADLINE,
+    LARGEST,
+    UNTRUSTED,
+    WRITE_DEADLINE,
+    Transport,
+    connected,
+    dial_tcp,
+)
+from pipeline.errors import TransportLost, first_error
+
+Elapsed = Callable[[], float]
+
+
+async def loss_of(line: Any, body: Callable[[Transport], Any] | None = None) -> TransportLost | None:
+    """Connects, runs the body, and gives how the connection was lost, if it was."""
+    found: TransportLost | None = None
+    try:
+        async with connected(line.address, line.dial) as wire:
+            if body is not None:
+                await body(wire)
+    except* TransportLost as group:
+        found = first_error(group)
+    return found
+
+
+async def test_text_and_binary_both_ways(autojump_clock: object, line: Any) -> None:
+    async def far() -> None:
+        await line.far.accept()
+        assert await line.far.message() == "hello"
+        await line.far.send(TextMessage(data="text"), BytesMessage(data=b"bin"))
+        await line.far.behave()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        async with connected(line.address, line.dial) as wire:
+            await wire.send("hello")
+            assert await wire.receive() == "text"
+            assert await wire.receive() == b"bin"
+
+
+async def test_the_request_carries_path_host_and_key(autojump_clock: object, line: Any) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(line.far.serve)
+        async with connected(line.address, line.dial):
+            pass
+    assert line.far.request.target.endswith(
+        "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
+    )
+    assert line.far.request.host == "far.test:81"
+    assert dict(line.far.request.extra_headers)[b"x-goog-api-key"] == b"no-real-key"
+
+
+async def test_a_close_in_order_takes_no_time(autojump_clock: object, line: Any, elapsed: Elapsed) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(line.far.serve)
+        async with connected(line.address, line.dial) as wire:
+            await wire.send("x")
+            elapsed()
+        assert elapsed() == 0
+
+
+async def test_a_cancelled_connection_closes_in_order_and_in_no_time(
+    autojump_clock: object, line: Any, elapsed: Elapsed
+) -> None:
+    closes: list[CloseConnection] = []
+
+    async def far() -> None:
+        await line.far.accept()
+        event = await line.far.next()
+        assert isinstance(event, CloseConnection)
+        closes.append(event)
+        await line.far.send(event.response())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        with trio.CancelScope() as scope:
+            async with connected(line.address, line.dial):
+                elapsed()
+                scope.cancel("the test says so")
+                await trio.sleep_forever()
+        assert elapsed() == 0
+    assert [close.code for close in closes] == [1000]
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_far_end_that_ignores_the_close_is_waited_for_no_longer_than_the_deadline(
+    autojump_clock: object, line: Any, elapsed: Elapsed, cancelled: bool
+) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(line.far.accept)
+        with trio.CancelScope() as scope:
+            async with connected(line.address, line.dial):
+                elapsed()
+                if cancelled:
+                    scope.cancel("the test says so")
+                    await trio.sleep_forever()
+        assert elapsed() == CLOSE_DEADLINE
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(1000, ""), (1008, "no such model"), (1011, "Internal error encountered."), (4001, "odd")]
+)
+async def test_a_close_of_theirs_is_a_loss_with_code_and_reason(
+    autojump_clock: object, line: Any, code: int, reason: str, elapsed: Elapsed
+) -> None:
+    async def far() -> None:
+        await line.far.accept()
+        await line.far.send(TextMessage(data="last words"), CloseConnection(code=code, reason=reason))
+        await line.far.behave()
+
+    async def body(wire: Transport) -> None:
+        elapsed()
+        assert await wire.receive() == "last words"
+        await wire.receive()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        lost = await loss_of(line, body)
+    assert lost is not None
+    assert (lost.code, lost.reason, type(lost.code)) == (code, reason, int)
+    assert elapsed() == 0
+
+
+async def test_after_a_close_of_theirs_sending_is_a_loss_with_the_same_code(autojump_clock: object, line: Any) -> None:
+    async def far() -> None:
+        await line.far.accept()
+        await line.far.send(CloseConnection(code=1011, reason="gone"))
+
+    async def body(wire: Transport) -> None:
+        await trio.testing.wait_all_tasks_blocked()
+        await wire.send("x")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        lost = await loss_of(line, body)
+    assert lost is not None
+    assert (lost.code, lost.reason) == (1011, "gone")
+
+
+async def test_a_peer_that_vanishes_is_a_loss_without_a_code(
+    autojump_clock: object, line: Any, elapsed: Elapsed
+) -> None:
+    async def far() -> None:
+        await line.far.accept()
+        await line.far.stream.aclose()
+
+    async def body(wire: Transport) -> None:
+        elapsed()
+        await wire.receive()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        lost = await loss_of(line, body)
+    assert lost is not None
+    assert lost.code == ABNORMAL
+    assert elapsed() == 0
+
+
+@pytest.mark.parametrize("how", ["hangs up", "is silent", "talks nonsense"])
+async def test_a_peer_without_a_handshake_is_given_up_within_the_deadline(
+    autojump_clock: object, line: Any, elapsed: Elapsed, how: str
+) -> None:
+    async def far() -> None:
+        await line.far.next()
+        if how == "hangs up":
+            await line.far.stream.aclose()
+        elif how == "talks nonsense":
+            await line.far.stream.send_all(b"\0\1\2\3\r\n\r\n")
+
+    elapsed()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        lost = await loss_of(line)
+    assert lost is not None
+    assert lost.code == ABNORMAL
+    assert lost.reason
+    assert not lost.reason.rstrip().endswith(":")
+    assert elapsed() <= HANDSHAKE_DEADLINE
+
+
+@pytest.mark.parametrize("status", [403, 404, 503])
+async def test_a_refused_handshake_is_a_loss_with_its_status(
+    autojump_clock: object, line: Any, status: int, elapsed: Elapsed
+) -> None:
+    elapsed()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(line.far.reject, status)
+        lost = await loss_of(line)
+    assert lost is not None
+    assert lost.code == status
+    assert str(status) in lost.reason
+    assert elapsed() == 0
+
+
+async def test_a_dial_that_hangs_or_fails_is_a_loss(autojump_clock: object, line: Any, elapsed: Elapsed) -> None:
+    async def hang(_: Address) -> trio.abc.Stream:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    async def fail(_: Address) -> trio.abc.Stream:
+        await trio.lowlevel.checkpoint()
+        raise OSError("all attempts failed") from ExceptionGroup(
+            "", [ConnectionRefusedError(111, "Connection refused")]
+        )
+
+    elapsed()
+    for dial, words in ((hang, "did not answer"), (fail, "Connection refused")):
+        with pytest.raises(TransportLost) as lost:
+            async with connected(line.address, dial):
+                raise AssertionError("it connected")
+        assert lost.value.code == ABNORMAL
+        assert words in lost.value.reason
+    assert elapsed() == DIAL_DEADLINE
+
+
+async def test_a_cancelled_sender_leaves_whole_frames_only(autojump_clock: object, tight_line: Any) -> None:
+    """On this line a write waits for its reader, so the cancellation comes in the middle of a frame."""
+    line = tight_line
+    heard: list[str] = []
+    go_on = trio.Event()
+
+    async def far() -> None:
+        await line.far.accept()
+        await go_on.wait()
+        heard.extend([await line.far.message(), await line.far.message()])
+        await line.far.behave()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        async with connected(line.address, line.dial) as wire:
+            async with trio.open_nursery() as writers:
+                writers.start_soon(wire.send, "a" * 70_000)
+                await trio.testing.wait_all_tasks_blocked()
+                writers.cancel_scope.cancel("interrupted in the middle of a frame")
+                go_on.set()
+            await wire.send("b")
+    assert heard == ["a" * 70_000, "b"]
+
+
+async def test_a_far_end_that_takes_nothing_is_given_up(
+    autojump_clock: object, tight_line: Any, elapsed: Elapsed
+) -> None:
+    async def body(wire: Transport) -> None:
+        elapsed()
+        await wire.send("x")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tight_line.far.accept)
+        lost = await loss_of(tight_line, body)
+    assert lost is not None
+    assert lost.code == ABNORMAL
+    assert elapsed() == WRITE_DEADLINE
+
+
+async def test_pings_are_answered_while_nobody_reads(autojump_clock: object, line: Any) -> None:
+    pongs: list[bytes] = []
+
+    async def far() -> None:
+        await line.far.accept()
+        await line.far.send(*(TextMessage(data=f"{n}") for n in range(300)), Ping(payload=b"still there?"))
+        event = await line.far.next()
+        assert isinstance(event, Pong)
+        pongs.append(bytes(event.payload))
+        await line.far.behave()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        async with connected(line.address, line.dial) as wire:
+            await trio.testing.wait_all_tasks_blocked()
+            assert pongs == [b"still there?"]
+            assert [await wire.receive() for _ in range(300)] == [f"{n}" for n in range(300)]
+
+
+async def test_a_big_message_comes_whole(autojump_clock: object, line: Any) -> None:
+    big = b"x" * (2 * 2**20)
+    assert len(big) < LARGEST
+
+    async def far() -> None:
+        await line.far.accept()
+        await line.far.send(BytesMessage(data=big))
+        await line.far.behave()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        async with connected(line.address, line.dial) as wire:
+            assert await wire.receive() == big
+
+
+async def test_abort_breaks_both_directions_at_once_and_without_a_close_frame(
+    autojump_clock: object, tight_line: Any, elapsed: Elapsed
+) -> None:
+    line = tight_line
+    losses: list[int] = []
+
+    async def read(wire: Transport) -> None:
+        try:
+            await wire.receive()
+        except TransportLost as lost:
+            losses.append(lost.code)
+
+    async def write(wire: Transport) -> None:
+        try:
+            await wire.send("x" * 1000)
+        except TransportLost as lost:
+            losses.append(lost.code)
+
+    async def far() -> None:
+        await line.far.accept()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        async with connected(line.address, line.dial) as wire:
+            nursery.start_soon(read, wire)
+            nursery.start_soon(write, wire)
+            await trio.testing.wait_all_tasks_blocked()
+            elapsed()
+            wire.abort()
+            await trio.sleep_forever()
+        await trio.testing.wait_all_tasks_blocked()
+        assert losses == [ABNORMAL, ABNORMAL]
+        assert elapsed() == 0
+    assert wire.aborted
+
+
+async def test_a_ping_that_is_answered_and_one_that_is_not(autojump_clock: object, line: Any, elapsed: Elapsed) -> None:
+    async def far() -> None:
+        await line.far.accept()
+        event = await line.far.next()
+        await line.far.send(event.response())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        async with connected(line.address, line.dial) as wire:
+            assert await wire.alive(60.0)
+            elapsed()
+            assert not await wire.alive(60.0)
+            assert elapsed() == 60.0
+            wire.abort()
+            await trio.sleep_forever()
+
+
+async def test_traffic_counts_as_life_where_pongs_are_late(autojump_clock: object, line: Any) -> None:
+    async def far() -> None:
+        await line.far.accept()
+        await trio.sleep(30)
+        await line.far.send(TextMessage(data="busy"))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        async with connected(line.address, line.dial) as wire:
+            nursery.start_soon(wire.receive)
+            assert await wire.alive(60.0)
+            wire.abort()
+            await trio.sleep_forever()
+
+
+async def test_a_lost_connection_is_not_alive(autojump_clock: object, line: Any, elapsed: Elapsed) -> None:
+    async def far() -> None:
+        await line.far.accept()
+        await line.far.stream.aclose()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        async with connected(line.address, line.dial) as wire:
+            await trio.testing.wait_all_tasks_blocked()
+            elapsed()
+            assert not await wire.alive(60.0)
+    assert elapsed() == 0
+
+
+async def test_a_ping_buffered_behind_our_own_close_ends_nothing_silently(
+    autojump_clock: object, line: Any, elapsed: Elapsed
+) -> None:
+    """The library's reader breaks on it; that must reach nobody, and above all not as a bare cancellation."""
+    reached: list[str] = []
+
+    async def far() -> None:
+        await line.far.accept()
+        await trio.testing.wait_all_tasks_blocked()
+        assert isinstance(await line.far.next(), CloseConnection)
+        await line.far.stream.send_all(b"\x89\x01x")  # a ping where only a close may follow
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        async with connected(line.address, line.dial):
+            elapsed()
+        reached.append("after the block")
+        assert elapsed() == 0
+    assert reached == ["after the block"]
+
+
+async def test_an_error_of_the_block_comes_out(autojump_clock: object, line: Any) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(line.far.serve)
+        with pytest.RaisesGroup(ZeroDivisionError):
+            async with connected(line.address, line.dial):
+                raise ZeroDivisionError
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_told_from_other_trouble(
+    autojump_clock: object,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    near, far = trio.testing.memory_stream_pair()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("far.test").configure_cert(context)
+
+    async def opened(*_: object) -> trio.abc.Stream:
+        await trio.lowlevel.checkpoint()
+        return near
+
+    async def serve() -> None:
+        with pytest.raises(trio.BrokenResourceError):
+            await trio.SSLStream(far, context, server_side=True).do_handshake()
+
+    monkeypatch.setattr(transport.trio, "open_tcp_stream", opened)
+    found: TransportLost | None = None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        try:
+            async with connected(Address.of("wss://far.test", "v1beta", "key"), dial_tcp):
+                raise AssertionError("it was trusted")
+        except TransportLost as lost:
+            found = lost
+    assert found is not None
+    assert found.code == UNTRUSTED
+    assert "certificate" in found.reason
