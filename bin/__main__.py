@@ -11,6 +11,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import NoReturn
 
 GAVE_UP, WRONG_USE, INTERRUPTED = 1, 2, 130
 
@@ -20,13 +21,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from bin.options import parser
 
     options = parser().parse_args(arguments)
-    code = GAVE_UP
     try:
         code = _run(options)
     except* KeyboardInterrupt:
         code = INTERRUPTED
     except* BrokenPipeError:  # whoever read our output has left
-        _let_go_of_output()
+        code = GAVE_UP
     return code
 
 
@@ -40,12 +40,6 @@ def _run(options: Namespace) -> int:
             raise
         print(f"assistant: {sentence}", file=sys.stderr)
     return code
-
-
-def _let_go_of_output() -> None:
-    """Sends what is still to be flushed nowhere, as otherwise the interpreter complains of it at its end."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _explained(error: Exception) -> tuple[str, int]:
@@ -65,7 +59,15 @@ def _explained(error: Exception) -> tuple[str, int]:
     return sentence, WRONG_USE if isinstance(error, PlanError | BadRecording) else GAVE_UP
 
 
+def _leave(code: int) -> NoReturn:
+    """Ends the process at once: a thread that nobody waits for may be in a library, and would abort an ordinary end."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
     # Also where a shell had it ignored, for a background job. Nothing is open yet; what opens something takes it over.
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
-    sys.exit(main())
+    _leave(main())

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +53,8 @@ async def listening(arrangement: Arrangement, options: argparse.Namespace) -> As
         if log is not None:
             listeners.start_soon(log.run, bus.subscribe(65536))
         if not options.quiet:
-            print(f"assistant: {arrangement.who}. Ctrl-C ends.", flush=True)
+            with suppress(OSError):  # where nothing can be printed, the lines that follow find out
+                print(f"assistant: {arrangement.who}. Ctrl-C ends.", flush=True)
             listeners.start_soon(Lines(bus.secrets).run, bus.subscribe())
         try:
             yield bus

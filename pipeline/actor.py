@@ -75,13 +75,13 @@ class Signature:
         fields: tuple[attrs.Attribute[Any], ...] = ()
         if isinstance(made, type) and attrs.has(made):
             fields = attrs.fields(made)
-        parameters = [p for p in inspect.signature(made).parameters.values() if p.kind not in _GATHERED]
         try:
+            parameters = [p for p in inspect.signature(made).parameters.values() if p.kind not in _GATHERED]
             source: Any = made
             if isinstance(made, type) and not fields:
                 source = getattr(made, "__init__")  # noqa: B009 - its own, or one that it inherits
             hints = typing.get_type_hints(source, include_extras=True)
-        except (NameError, AttributeError, TypeError, SyntaxError) as error:
+        except (NameError, AttributeError, TypeError, ValueError, SyntaxError) as error:
             raise PlanError(f"read the constructor of {made.__qualname__}, but {error}") from error
         aliases = {str(field.alias): field.name for field in fields}
         sections = {str(field.alias): field.metadata["section"] for field in fields if "section" in field.metadata}

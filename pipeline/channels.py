@@ -153,15 +153,14 @@ class Edge(Generic[T]):
             return True
         weight = self.capacity.weigh(message)
         if self.held + weight > self.capacity.amount and self.waiting:
-            if self.overflow is Overflow.BLOCK and end.statistics().open_receive_channels:
+            if self.overflow is Overflow.BLOCK:
                 return False
             if self.overflow is Overflow.FAIL:
                 raise EdgeOverflow(
                     f"edge {self.name} holds {self.held:g} of {self.capacity} and was given {weight:g} more; "
                     f"its reader has stopped, or the edge needs a larger capacity in the plan"
                 )
-            if self.overflow is Overflow.DROP_OLDEST:
-                self._make_room(weight)
+            self._make_room(weight)
         end.send_nowait(message)
         self.counters.sent += 1
         self.held += weight

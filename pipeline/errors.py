@@ -52,10 +52,14 @@ class EdgeOverflow(AssistantError):
 
 
 class ToolFailed(AssistantError):
-    """A tool could not do what was asked; `retry` tells the model whether asking again may help."""
+    """A tool could not do what was asked; `retry` tells the model whether asking again may help.
 
-    def __init__(self, message: str, *, retry: bool = False) -> None:
+    The message is what the model is told. `detail` is for the log alone: what exactly went wrong inside.
+    """
+
+    def __init__(self, message: str, *, retry: bool = False, detail: str = "") -> None:
         self.retry = retry
+        self.detail = detail
         super().__init__(message)
 
 

@@ -153,11 +153,16 @@ class Transcript(Event):
 
 @attrs.frozen
 class Sources(Event):
-    """What a grounded reply rests on: numbered titles and links."""
+    """What a grounded reply rests on: numbered titles and links.
+
+    `suggestions` is the service's own HTML with further searches, which its terms want shown as it is.
+    """
 
     name: ClassVar[str] = "sources"
     turn: int
     sources: tuple[Mapping[str, object], ...]
+    queries: tuple[str, ...] = ()
+    suggestions: str | None = None
 
 
 @attrs.frozen
@@ -179,6 +184,26 @@ class ToolEnded(Event):
     name_: str
     ms: float
     outcome: str
+
+
+@attrs.frozen
+class ToolDebt(Event):
+    """What became of the answer to a call: `owed`, `written` to the wire, `delivered` for certain, or `void`."""
+
+    name: ClassVar[str] = "tool.debt"
+    id: str
+    name_: str
+    state: str
+    reason: str | None = None
+
+
+@attrs.frozen
+class ToolConsent(Event):
+    """A tool that needs the user's word: it was `asked` for, and then `agreed`, `refused` or `expired`."""
+
+    name: ClassVar[str] = "tool.consent"
+    call: str
+    state: str
 
 
 @attrs.frozen

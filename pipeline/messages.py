@@ -95,7 +95,7 @@ class Stop(Request):
 
 @attrs.frozen
 class CallNews:
-    """What dispatch has to know of tool calls: one of the two below."""
+    """What dispatch has to know of tool calls: one of the three below."""
 
 
 @attrs.frozen
@@ -114,6 +114,14 @@ class CallsCancelled(CallNews):
 
     ids: tuple[str, ...]
     reason: str
+
+
+@attrs.frozen
+class Heard(CallNews):
+    """A fragment of what the user said or typed, ahead of the reply of that number; a tool may wait for a yes."""
+
+    text: str
+    turn: int
 
 
 @attrs.frozen

@@ -12,7 +12,6 @@ from pipeline.channels import Capacity, Overflow
 from pipeline.errors import PlanError
 from pipeline.messages import ReplyControl, Request
 from pipeline.plan import Plan
-from pipeline.settings import describe
 from pipeline.supervisor import Policy
 
 OUTSIDE = "outside"  # the program around the pipeline, which has ports like an actor
@@ -101,8 +100,8 @@ def _check_ports(
             allowed = ", ".join(sorted(ports)) or "none"
             raise PlanError(f"{where}: {_who(plan, key)} has no such port; its {side} are {allowed}")
         if ports[port] is not graph.edges[edge].carries:
-            carries = graph.edges[edge].carries.__name__
-            raise PlanError(f"{where}: the port takes {describe(ports[port])}, but edge {edge} carries {carries}")
+            takes, carries = (getattr(kind, "__name__", str(kind)) for kind in (ports[port], graph.edges[edge].carries))
+            raise PlanError(f"{where}: the port takes {takes}, but edge {edge} carries {carries}")
     for port in ports:
         if port not in bound:
             where = f"{plan.origin(f'{key}.use')}: {key}.{side}"

@@ -28,10 +28,15 @@ class Lines:
     _calls: dict[str, str] = attrs.field(factory=dict, init=False)
 
     async def run(self, events: e.Subscription) -> None:
-        """Prints until the bus closes."""
+        """Prints until the bus closes. A disk that is full ends the lines and not the conversation."""
         async for event in events:
             for line in self.lines(event):
-                self.write(self.secrets.redact(line).translate(_STEERING))
+                try:
+                    self.write(self.secrets.redact(line).translate(_STEERING))
+                except BrokenPipeError:  # whoever read has left, and that ends a program by custom
+                    raise
+                except OSError:
+                    return
 
     def lines(self, event: e.Event) -> Iterator[str]:
         """Gives the lines an event is worth."""

@@ -46,6 +46,6 @@ class LatencyTable:
             notes = [f"with {row.tools} tool call{'s' if row.tools > 1 else ''}"] if row.tools else []
             if row.silent_after_ms is not None:
                 notes.append(f"silent {row.silent_after_ms:.0f} ms after the word came")
-            outcome = ", ".join([row.outcome, *notes])
+            outcome = ", ".join([row.outcome or "unfinished", *notes])
             lines.append(f"{row.turn:>4}  {latency:>10}  {row.heard_ms / 1000:>7.1f}  {outcome}")
         return lines

@@ -133,7 +133,8 @@ def test_a_dataclass_and_a_function_will_do() -> None:
 
 def test_what_has_no_annotation_is_a_setting_and_what_gathers_the_rest_is_none() -> None:
     signature = Signature.of(Loose)
-    assert (signature.settings, signature.required) == ({"anything": Any}, {"anything"})
+    assert signature.settings == {"anything": Any}
+    assert signature.required == {"anything"}
 
 
 def test_an_annotation_that_cannot_be_resolved_is_refused() -> None:

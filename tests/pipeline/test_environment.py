@@ -1,5 +1,6 @@
 """Keys and addresses: which one wins, and what an unreadable file leads to."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ def test_a_file_never_changes_the_environment(tmp_path: Path, monkeypatch: pytes
     assert Environment.read().google_key == "from-environment"
     monkeypatch.delenv("GEMINI_API_KEY")
     assert Environment.read().google_key == "from-file"
-    assert "GEMINI_API_KEY" not in __import__("os").environ
+    assert "GEMINI_API_KEY" not in os.environ
 
 
 def test_an_unreadable_file_is_one_sentence(tmp_path: Path) -> None:

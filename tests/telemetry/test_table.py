@@ -1,0 +1,45 @@
+"""The table at the end: a line a turn."""
+
+from pipeline import events as e
+from telemetry.table import LatencyTable
+
+
+def table(*events: e.Event) -> list[str]:
+    made = LatencyTable()
+    for event in events:
+        made.feed(event)
+    return [" ".join(line.split()) for line in made.lines()]
+
+
+def test_without_turns_there_is_a_heading() -> None:
+    assert table(e.Notice("x")) == ["turn latency ms heard s outcome"]
+
+
+def test_a_line_a_turn() -> None:
+    assert table(
+        e.FirstAudio(1, 812.4),
+        e.TurnEnded(1, 2345.0, "completed"),
+        e.ToolStarted("a", "clock", {}),
+        e.ToolStarted("b", "clock", {}),
+        e.FirstAudio(2, None),
+        e.TurnInterrupted(2, 1000.0, 31.4),
+        e.TurnEnded(2, 1000.0, "interrupted"),
+        e.ToolStarted("c", "clock", {}),
+        e.FirstAudio(3, 90.0),
+        e.TurnEnded(4, 0.0, "failed"),
+    )[1:] == [
+        "1 812 2.3 completed",
+        "2 - 1.0 interrupted, with 2 tool calls, silent 31 ms after the word came",
+        "3 90 0.0 unfinished, with 1 tool call",
+        "4 - 0.0 failed",
+    ]
+
+
+def test_columns_stand_under_their_headings() -> None:
+    made = LatencyTable()
+    made.feed(e.FirstAudio(12, 812.4))
+    made.feed(e.TurnEnded(12, 2345.0, "completed"))
+    heading, line = made.lines()
+    for word, value in (("turn", "12"), ("latency ms", "812"), ("heard s", "2.3")):
+        assert line.index(value) + len(value) == heading.index(word) + len(word)
+    assert line.index("completed") == heading.index("outcome")
