@@ -1,5 +1,6 @@
 """The connection: dials, sets up, resumes, rotates ahead of goAway, and retries. Network trouble is its daily work."""
 
+import math
 import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from actors.live.address import GOOGLE, Address
 from actors.live.commands import Setup
 from actors.live.link import LeaveBy, Link, LinkLost, Renewed, Report
 from actors.live.recall import recall
-from actors.live.recovery import REFUSALS, STABLE_AFTER, Loss, Phase, decide
+from actors.live.recovery import FIRST_PATIENCE, REFUSALS, STABLE_AFTER, Loss, Phase, decide
 from actors.live.recovery import delay as wait
 from actors.live.session import Session
 from actors.live.setup import Built
@@ -30,6 +31,8 @@ from pipeline.messages import CallNews, Reply, ReplyControl
 from tools.toolbox import Toolbox
 
 SETUP_DEADLINE = 8.0  # seconds for setupComplete
+FIRST_DEADLINE = 7.0  # seconds for the first of them, dialling included: a wrong endpoint is told within ten
+LAST_TRY = FIRST_PATIENCE + 0.1  # seconds after which a service that has never answered is tried no more
 LEAVE_MARGIN = 3.0  # seconds before goAway's deadline at which we leave, boundary or not
 NO_KEY = "no-key-needed"  # what a service other than Google's is given: the embedded one takes any credential
 
@@ -124,7 +127,7 @@ class Connection:
             if (delay := self._recover(lost, outage, now)) is None:
                 return
             why = f"attempt {outage.attempts}"
-            await trio.sleep(delay)
+            await trio.sleep(delay if self._known else min(delay, outage.since + LAST_TRY - now))
 
     def _stable(self, lost: TransportLost | None, now: float) -> bool:
         """Whether the link that ended was a good one; one that ends in a refusal was none unless it gave a reply."""
@@ -159,19 +162,22 @@ class Connection:
         """Makes one link and keeps it; gives how it was lost, or None if we left ahead of the service's going."""
         self._phase = "dial"
         lost: TransportLost | None = TransportLost(ABNORMAL, "the link was given up")
+        patience = trio.CancelScope(deadline=math.inf if self._known else outage.since + FIRST_DEADLINE)
         try:
-            address = self._address()
-            async with connected(address, self.dial) as transport:
-                self._phase = "setup"
-                early, resumed = await self._set_up(transport)
-                self._phase = "session"
-                self._announce(transport, outage, early, resumed=resumed)
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._beat, transport)
-                    lost = await self._watch()
-                    nursery.cancel_scope.cancel("the link is over")
+            with patience:
+                async with connected(self._address(), self.dial) as transport:
+                    self._phase = "setup"
+                    early, resumed = await self._set_up(transport)
+                    self._phase, patience.deadline = "session", math.inf
+                    self._announce(transport, outage, early, resumed=resumed)
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(self._beat, transport)
+                        lost = await self._watch()
+                        nursery.cancel_scope.cancel("the link is over")
         except* TransportLost as group:
             lost = first_error(group)
+        if patience.cancelled_caught:
+            lost = TransportLost(ABNORMAL, f"it did not answer within {FIRST_DEADLINE:g} s")
         return lost
 
     @property
@@ -282,5 +288,10 @@ class Connection:
         where = self._where
         if self._phase == "dial":
             return f"tried to reach {where}: {lost.reason}; check the network and the endpoint"
-        found = f"asked {where} for a session with {model}, and it answered {lost.code}: {lost.reason or 'no reason'}"
-        return f"{found}; check the API key, the model (--model) and the endpoint"
+        answer = f"it answered {lost.code}: {lost.reason or 'no reason'}"
+        if lost.code == ABNORMAL:
+            answer = lost.reason or "the connection broke without a word"
+        return (
+            f"asked {where} for a session with {model}, and {answer.rstrip('.')}; "
+            f"check the API key, the model (--model) and the endpoint"
+        )

@@ -19,7 +19,7 @@ import trio_websocket as ws
 from wsproto.utilities import LocalProtocolError
 
 from actors.live.address import Address
-from pipeline.errors import TransportLost
+from pipeline.errors import TransportLost, first_error
 
 DIAL_DEADLINE = 5.0  # seconds for TCP and TLS
 HANDSHAKE_DEADLINE = 5.0
@@ -115,12 +115,13 @@ def _lost(closed: ws.ConnectionClosed) -> TransportLost:
 async def connected(address: Address, dial: Dial = dial_tcp) -> AsyncIterator[Transport]:
     """Gives an open WebSocket connection and closes it, with code 1000, however the block ends.
 
-    Raises TransportLost, bare or in a group, for anything the network or the far end does: the code is the close
+    Raises a bare TransportLost for anything the network or the far end does: the code is the close
     code, the HTTP status of a refused handshake, or 1006. Closing takes no longer than the far end takes to agree,
     at most `CLOSE_DEADLINE`, also when cancelled. After `abort` the block is left without an error of ours.
     """
     stream = await _dialled(address, dial)
     closing = trio.CancelScope(shield=True)
+    lost: TransportLost | None = None
     try:
         async with trio.open_nursery() as nursery:
             connection, reading = await nursery.start(_read, stream, address, closing)
@@ -135,13 +136,17 @@ async def connected(address: Address, dial: Dial = dial_tcp) -> AsyncIterator[Tr
                 reading.cancel("the connection is closed")
     except* ws.ConnectionRejected as group:
         status = next(_leaves(group, ws.ConnectionRejected)).status_code
-        raise TransportLost(status, f"the server answered the handshake with HTTP {status}") from None
+        lost = TransportLost(status, f"the server answered the handshake with HTTP {status}")
     except* h11.ProtocolError:
-        raise TransportLost(ABNORMAL, f"what answers at {address.shown} does not speak HTTP") from None
+        lost = TransportLost(ABNORMAL, f"what answers at {address.shown} does not speak HTTP")
     except* (LocalProtocolError, ws.HandshakeError, ws.ConnectionClosed, OSError) as group:
-        raise TransportLost(ABNORMAL, f"the connection failed: {next(_leaves(group, Exception))}") from None
+        lost = TransportLost(ABNORMAL, f"the connection failed: {next(_leaves(group, Exception))}")
+    except* TransportLost as group:
+        lost = first_error(group)
     finally:
         await trio.aclose_forcefully(stream)
+    if lost is not None:
+        raise lost
 
 
 async def _read(

@@ -179,6 +179,17 @@ def test_an_item_that_was_let_go_while_it_was_written_moves_nothing() -> None:
     assert drain(kept) == rest
 
 
+def test_audio_that_goes_for_want_of_room_does_not_unsettle_what_was_answered() -> None:
+    kept, talker = Kept(limit=2 * BLOCK), Talker()
+    keep(kept, [Say("answered")])
+    drain(kept)
+    kept.answer_begins()
+    later = keep(kept, [Say("not yet"), *(talker.voiced() for _ in range(3))])
+    kept.settle()
+    kept.rewind()
+    assert drain(kept) == [later[0], *later[2:]]
+
+
 class Conversation(RuleBasedStateMachine):
     """A talker, a link that is lost at any time, and a far end that answers at any time."""
 

@@ -1,0 +1,139 @@
+"""The actors at both ends of the wire: what they tell the link's owner, and that a loss keeps its reason."""
+
+from collections import deque
+from typing import Any
+
+import attrs
+import pytest
+import trio
+import trio.testing
+
+from actors.downlink import Downlink
+from actors.live.link import Link, LinkLost, Renewed
+from actors.live.session import Session
+from actors.uplink import Uplink
+from pipeline.channels import Capacity, Edge, Overflow
+from pipeline.errors import TransportLost
+from pipeline.events import Bus
+from pipeline.messages import Say
+
+HANDLE = b'{"sessionResumptionUpdate": {"newHandle": "H", "resumable": true}}'
+
+
+@attrs.define
+class FakeWire:
+    """A wire that says what the test gave it, then is lost; it takes everything until told otherwise."""
+
+    frames: deque[bytes | TransportLost] = attrs.field(factory=deque)
+    sent: list[str] = attrs.field(factory=list)
+    broken: TransportLost | None = None
+    aborted: bool = False
+
+    async def send(self, frame: str) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.broken is not None:
+            raise self.broken
+        self.sent.append(frame)
+
+    async def receive(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        if not self.frames:
+            await trio.sleep_forever()
+        frame = self.frames.popleft()
+        if isinstance(frame, TransportLost):
+            raise frame
+        return frame
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def edge(name: str) -> Edge[Any]:
+    return Edge(name, Capacity(100, "items"), Overflow.FAIL)
+
+
+@attrs.define
+class Ends:
+    """Both actors over one session, with the edges that a test feeds and reads."""
+
+    session: Session = attrs.field(factory=lambda: Session(Bus(clock=lambda: 0.0)))
+    edges: dict[str, Edge[Any]] = attrs.field(factory=dict)
+
+    def outlet(self, name: str) -> Any:
+        return self.edges.setdefault(name, edge(name)).outlet()
+
+    def inlet(self, name: str) -> Any:
+        return self.edges.setdefault(name, edge(name)).inlet()
+
+    def link(self, wire: FakeWire) -> Link:
+        self.session.dialling("test")
+        self.session.link(resumed=False)
+        return Link(self.session.epoch, wire)
+
+    def downlink(self) -> Downlink:
+        outlets = {name: self.outlet(name) for name in ("reply", "control", "calls", "reports")}
+        return Downlink(links=self.inlet("down"), session=self.session, bus=self.session.bus, **outlets)
+
+    def uplink(self) -> Uplink:
+        inlets = {name: self.inlet(name) for name in ("speech", "requests", "answers", "links")}
+        return Uplink(reports=self.outlet("reports"), session=self.session, bus=self.session.bus, **inlets)
+
+    def reports(self) -> list[Any]:
+        found, inlet = [], self.inlet("reports")
+        while self.edges["reports"].waiting:
+            found.append(inlet.receive_nowait())
+        return found
+
+
+@pytest.fixture
+def ends() -> Ends:
+    return Ends()
+
+
+async def test_a_loss_is_reported_with_its_reason_and_not_hidden_by_an_abort(ends: Ends) -> None:
+    wire = FakeWire(deque([HANDLE, TransportLost(1000, "")]))
+    ends.outlet("down").send_nowait(ends.link(wire))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ends.downlink().run)
+        await trio.testing.wait_all_tasks_blocked()
+        assert ends.reports() == [Renewed(1), LinkLost(1, 1000, "")]
+        assert not wire.aborted
+        nursery.cancel_scope.cancel("enough")
+
+
+@pytest.mark.parametrize("actor", ["downlink", "uplink"])
+async def test_a_cancelled_end_breaks_the_link_that_nobody_would_use(ends: Ends, actor: str) -> None:
+    wire = FakeWire()
+    ends.outlet("down" if actor == "downlink" else "links").send_nowait(ends.link(wire))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(getattr(ends, actor)().run)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel("enough")
+    assert wire.aborted
+
+
+async def test_what_could_not_be_written_goes_out_on_the_next_link(ends: Ends) -> None:
+    first, second = FakeWire(broken=TransportLost(1006, "gone")), FakeWire()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ends.uplink().run)
+        ends.outlet("links").send_nowait(ends.link(first))
+        ends.outlet("requests").send_nowait(Say("hello"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert ends.reports() == [LinkLost(1, 1006, "gone")]
+        ends.session.lost("gone", 0.0)
+        ends.outlet("links").send_nowait(ends.link(second))
+        await trio.testing.wait_all_tasks_blocked()
+        assert second.sent == ['{"realtimeInput":{"text":"hello"}}']
+        assert not first.aborted
+        nursery.cancel_scope.cancel("enough")
+
+
+async def test_frames_of_a_link_that_is_over_mean_nothing(ends: Ends) -> None:
+    wire = FakeWire(deque([HANDLE]))
+    ends.outlet("down").send_nowait(ends.link(wire))
+    ends.session.lost("gone", 0.0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ends.downlink().run)
+        await trio.testing.wait_all_tasks_blocked()
+        assert ends.session.handle is None
+        nursery.cancel_scope.cancel("enough")
