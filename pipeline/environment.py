@@ -30,12 +30,19 @@ class Environment:
             from_file = dotenv_values(path) if path.is_file() else {}
         except (OSError, UnicodeDecodeError) as error:
             raise PlanError(f"{path} cannot be read: {error}; make it plain UTF-8 text or remove it") from error
-        given = {**from_file, **(os.environ if variables is None else variables)}
-        key = next((value.strip() for name in GOOGLE_KEYS if (value := given.get(name)) and value.strip()), None)
-        return cls(google_key=key, base_url=(given.get(BASE_URL) or "").strip() or None)
+        process = os.environ if variables is None else variables
+        return cls(
+            google_key=_first(GOOGLE_KEYS, process) or _first(GOOGLE_KEYS, from_file),
+            base_url=_first((BASE_URL,), process) or _first((BASE_URL,), from_file),
+        )
 
     def secrets(self) -> Secrets:
         """Gives a fresh set of secrets that knows the key."""
         known = Secrets()
         known.hide(self.google_key)
         return known
+
+
+def _first(names: tuple[str, ...], given: Mapping[str, str | None]) -> str | None:
+    """Gives the first of these variables that is set to more than blanks."""
+    return next((value.strip() for name in names if (value := given.get(name)) and value.strip()), None)

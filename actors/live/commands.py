@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import attrs
 
+from pipeline.messages import Request, Say, SpeechEnded, SpeechStarted, StreamEnded, Uttered, Voiced
+
 
 @attrs.frozen
 class Command:
@@ -75,3 +77,15 @@ class ToolResponse(Command):
     response: Mapping[str, object]
     scheduling: str | None = None
     will_continue: bool | None = None
+
+
+def spoken(item: Uttered | Request, *, local_turns: bool) -> Command | None:
+    """Gives what the service should hear of what the user said; None for marks that are not for this kind of turns."""
+    if isinstance(item, Voiced):
+        return Audio(item.pcm)
+    if isinstance(item, Say):
+        return Text(item.text)
+    marks: dict[type, Command] = (
+        {SpeechStarted: ActivityStart(), SpeechEnded: ActivityEnd()} if local_turns else {StreamEnded: AudioStreamEnd()}
+    )
+    return marks.get(type(item))

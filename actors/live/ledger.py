@@ -6,11 +6,12 @@ It is `void` when it was cancelled, or when the session that asked is gone; the 
 because the words that led to the call are replayed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import attrs
 
 from actors.live.commands import ToolResponse
+from pipeline.events import ToolDebt
 
 REMEMBERED = 256  # void ids whose late answers can still be explained
 
@@ -32,11 +33,19 @@ class Debt:
     complete: bool = False
 
 
+def _silent(_debt: ToolDebt) -> None:
+    """Nobody listens."""
+
+
 @attrs.define
 class Ledger:
-    """Knows every debt that is not settled; `handles` counts the resumable handles of this conversation."""
+    """Knows every debt that is not settled; `handles` counts the resumable handles of this conversation.
+
+    `tell` is called with what becomes of a debt.
+    """
 
     handles: int = 0
+    tell: Callable[[ToolDebt], None] = _silent
     _debts: dict[str, Debt] = attrs.field(factory=dict, init=False)
     _void: dict[str, str] = attrs.field(factory=dict, init=False)
 
@@ -46,6 +55,7 @@ class Ledger:
             return False
         self._void.pop(call_id, None)
         self._debts[call_id] = Debt(call_id, name, asked_at=self.handles)
+        self.tell(ToolDebt(call_id, name, "owed"))
         return True
 
     def answered(self, answer: ToolResponse) -> str:
@@ -72,10 +82,14 @@ class Ledger:
             debt.written += 1
             if debt.complete and debt.written == len(debt.answers):
                 debt.state = "written"
+                self.tell(ToolDebt(debt.id, debt.name, "written"))
 
     def cancel(self, ids: tuple[str, ...], why: str) -> tuple[str, ...]:
         """Voids debts; gives those that were really owed."""
-        gone = tuple(call_id for call_id in ids if self._debts.pop(call_id, None) is not None)
+        struck = [debt for call_id in ids if (debt := self._debts.pop(call_id, None)) is not None]
+        gone = tuple(debt.id for debt in struck)
+        for debt in struck:
+            self.tell(ToolDebt(debt.id, debt.name, "void", why))
         self._void.update(dict.fromkeys(gone, why))
         while len(self._void) > REMEMBERED:
             self._void.pop(next(iter(self._void)))
@@ -88,6 +102,7 @@ class Ledger:
             debt.known = debt.written
             if debt.state == "written":
                 del self._debts[debt.id]
+                self.tell(ToolDebt(debt.id, debt.name, "delivered"))
 
     def relinked(self, *, resumed: bool) -> tuple[str, ...]:
         """The link is back: gives the ids voided because the session at the far end never asked for them.
@@ -101,6 +116,7 @@ class Ledger:
             debt.written = debt.known
             if debt.state == "written":
                 debt.state = "due"
+                self.tell(ToolDebt(debt.id, debt.name, "owed", "the link was lost before the session knew the answer"))
         return lost
 
     @property

@@ -17,6 +17,7 @@ from actors.live import signals as s
 from actors.live.kept import Kept
 from actors.live.ledger import Ledger
 from actors.live.link import LeaveBy, Renewed, Report, Settled
+from actors.live.sources import Grounded
 from actors.live.state import Happening, State, after
 from actors.live.transcript import History
 from pipeline import events as e
@@ -24,6 +25,7 @@ from pipeline.actor import section
 from pipeline.messages import (
     CallNews,
     CallsCancelled,
+    Heard,
     Interrupted,
     Reply,
     ReplyAudio,
@@ -33,27 +35,34 @@ from pipeline.messages import (
     Request,
     Say,
     SpeechEnded,
-    SpeechStarted,
     Stop,
-    StreamEnded,
     ToolAnswer,
     ToolCalled,
     Uttered,
-    Voiced,
 )
 from pipeline.secrets import fingerprint
-from tools.search import Grounding
 
 Effect = Reply | ReplyControl | CallNews | Report | e.Event
 STALE_FOR = 1.0  # seconds after `interrupted` in which content still belongs to the interrupted turn
 
 
 @attrs.define
-class Session:
-    """See the module; one object per conversation.
+class UnderWay:
+    """A reply that has begun and is not over.
 
-    `kept_seconds` bounds the audio kept for a replay. `turn` is the number of the present or last reply.
+    `generated`: all of it has come. `sounded`: some of it was sound. `settled`: the words that it answers need not be
+    said again. `interrupted_at`: when the user spoke over it.
     """
+
+    generated: bool = False
+    sounded: bool = False
+    settled: bool = False
+    interrupted_at: float | None = None
+
+
+@attrs.define
+class Session:
+    """See the module. `kept_seconds` bounds the audio kept for a replay; `turn` numbers the present or last reply."""
 
     bus: e.Bus
     room: Mapping[str, Any] = section("room")
@@ -63,25 +72,24 @@ class Session:
     epoch: int = attrs.field(default=0, init=False)
     handle: str | None = attrs.field(default=None, init=False)
     resumable: bool = attrs.field(default=False, init=False)
-    ledger: Ledger = attrs.field(factory=Ledger, init=False)
+    ledger: Ledger = attrs.field(init=False)
+    grounded: Grounded = attrs.field(factory=Grounded, init=False)
     history: History = attrs.field(factory=History, init=False)
     kept: Kept = attrs.field(init=False)
     unrecognised: dict[str, int] = attrs.field(factory=dict, init=False)
     _first: deque[c.Command] = attrs.field(factory=deque, init=False)
-    _replying: bool = attrs.field(default=False, init=False)
-    _generated: bool = attrs.field(default=False, init=False)
-    _sounded: bool = attrs.field(default=False, init=False)
-    _called: bool = attrs.field(default=False, init=False)
-    _settled: bool = attrs.field(default=False, init=False)
-    _cut: bool = attrs.field(default=False, init=False)
-    _told: bool = attrs.field(default=False, init=False)
-    _interrupted_at: float | None = attrs.field(default=None, init=False)
+    _reply: UnderWay | None = attrs.field(default=None, init=False)
+    _called: bool = attrs.field(default=False, init=False)  # a tool was called and nothing was said since
+    _cut: bool = attrs.field(default=False, init=False)  # an interruption whose turnComplete is to come
+    _told: bool = attrs.field(default=False, init=False)  # history was sent and no reply has begun since
     _asked_at: float | None = attrs.field(default=None, init=False)
     _item: Uttered | Request | None = attrs.field(default=None, init=False)
+    _typed: str = attrs.field(default="", init=False)
     takes_history: bool = attrs.field(default=True, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.kept = Kept(self.kept_seconds)
+        self.ledger = Ledger(tell=self.bus.publish)
 
     @property
     def linked(self) -> bool:
@@ -91,7 +99,7 @@ class Session:
     @property
     def idle(self) -> bool:
         """Whether this is a turn boundary: nobody speaks, nothing is owed, and the handle is good."""
-        return not (self._replying or self.kept.speech_open or self.ledger.open or self.kept.cursor < self.kept.end)
+        return not (self._reply or self.kept.speech_open or self.ledger.open or self.kept.cursor < self.kept.end)
 
     @property
     def local_turns(self) -> bool:
@@ -125,8 +133,10 @@ class Session:
         if due is not None:
             return due
         while (item := self.kept.next()) is not None:
-            command = self._command(item)
+            command = c.spoken(item, local_turns=self.local_turns)
             self._item = item
+            if isinstance(item, SpeechEnded):
+                self._asked_at = item.at
             if command is not None:
                 return command
             self.kept.advance(item)
@@ -140,23 +150,9 @@ class Session:
             self.ledger.wrote(command)
         elif self._item is not None:
             if isinstance(command, c.Text):
-                self._asked_at = now
+                self._asked_at, self._typed = now, f"{self._typed} {command.text}"
                 self.history.add("user", command.text, told=True)
             self.kept.advance(self._item)
-
-    def _command(self, item: Uttered | Request) -> c.Command | None:
-        if isinstance(item, Voiced):
-            return c.Audio(item.pcm)
-        if isinstance(item, Say):
-            return c.Text(item.text)
-        if isinstance(item, SpeechStarted):
-            return c.ActivityStart() if self.local_turns else None
-        if isinstance(item, SpeechEnded):
-            self._asked_at = item.at
-            return c.ActivityEnd() if self.local_turns else None
-        if isinstance(item, StreamEnded):
-            return None if self.local_turns else c.AudioStreamEnd()
-        return None
 
     # -- what comes in ---------------------------------------------------------------------------------------
 
@@ -168,49 +164,51 @@ class Session:
     def _speech(self, signal: s.Speech, now: float) -> list[Effect]:
         if self._stale(now):
             return []
-        effects = self._begin()
-        self._generated, self._called = False, self._called and bool(self.ledger.open)
+        reply, effects = self._begin()
+        reply.generated, self._called = False, self._called and bool(self.ledger.open)
         answers = None
-        if not self._sounded:
-            answers, self._asked_at, self._sounded = self._asked_at, None, True
+        if not reply.sounded:
+            answers, self._asked_at, reply.sounded = self._asked_at, None, True
         return [*effects, ReplyAudio(self.turn, signal.pcm, now, answers)]
 
     def _output_text(self, signal: s.OutputText, now: float) -> list[Effect]:
         if self._stale(now):
             return []
-        effects = self._begin()
+        _, effects = self._begin()
         self.history.add("model", signal.text)
         return [*effects, e.Transcript("model", signal.text, final=False, turn=self.turn)]
 
     def _input_text(self, signal: s.InputText, _now: float) -> list[Effect]:
         self.history.add("user", signal.text)
-        return [e.Transcript("user", signal.text, final=False)]
+        later = not self._reply or self._reply.interrupted_at is not None  # else it is of what is being answered
+        return [e.Transcript("user", signal.text, final=False), Heard(signal.text, self.turn + later)]
 
     def _text(self, signal: s.Text, now: float) -> list[Effect]:
         return [] if signal.thought else self._output_text(s.OutputText(signal.text), now)
 
     def _interruption(self, _signal: s.Interruption, now: float) -> list[Effect]:
         effects: list[Effect] = [Interrupted(self.turn, now)]
-        self._interrupted_at, self._cut = now if self._replying else None, True
-        if self._replying:
+        self._cut = True
+        if self._reply:
+            self._reply.interrupted_at = now
             effects += self._move(Happening.INTERRUPT, "the user spoke over the reply")
         effects += self._settle()
         return effects
 
     def _generation_complete(self, _signal: s.GenerationComplete, _now: float) -> list[Effect]:
-        if self._replying and not self._owing:  # else only the words around a call are complete
-            self._generated = True
+        if self._reply and not self._owing:  # else only the words around a call are complete
+            self._reply.generated = True
             return [ReplyWhole(self.turn), *self._settle()]
         return []
 
     def _turn_complete(self, signal: s.TurnComplete, _now: float) -> list[Effect]:
         if signal.status == "IN_PROGRESS" and not self._cut:
             return []
-        if self._cut and not self._replying:  # it ends what was interrupted after its end, or before it began
+        if self._cut and not self._reply:  # it ends what was interrupted after its end, or before it began
             self._cut = False
             return [Settled(self.epoch)]
-        effects = [] if self._replying else self._begin()
-        outcome = "completed" if self._interrupted_at is None else "interrupted"
+        reply, effects = self._begin(over_an_interrupted=False)
+        outcome = "completed" if reply.interrupted_at is None else "interrupted"
         effects += [ReplyEnded(self.turn, outcome)]
         if signal.reason and signal.reason != "TURN_COMPLETE_REASON_UNSPECIFIED":
             effects.append(e.Trouble("the service cut a reply short", signal.reason, "the conversation goes on"))
@@ -221,12 +219,12 @@ class Session:
     def _waiting(self, _signal: s.WaitingForInput, _now: float) -> list[Effect]:
         self.kept.answer_begins()
         effects = [*self._settle(), *self._said("user")]
-        if not self._replying:
+        if not self._reply:
             self.history.close()
         return effects
 
     def _calls(self, signal: s.Calls, now: float) -> list[Effect]:
-        effects = [] if self._stale(now) else self._begin()
+        effects = [] if self._stale(now) else self._begin()[1]
         self._called = True
         for number, call in enumerate(signal.calls):
             call_id = call.id or f"unnamed-{self.epoch}-{self.turn}-{number}"
@@ -243,8 +241,7 @@ class Session:
         if self.resumable:
             self.handle = signal.handle
             if self.ledger.open:  # the saved session knows the call, and with it the words that led to it
-                self._settled = True
-                self.kept.settle()
+                self._settle_now()
             self.bus.secrets.hide(signal.handle, rotating=True)
             self.ledger.handle_renewed()
             if not self._told:  # what we told is only known to have arrived once the service has answered after it
@@ -254,11 +251,6 @@ class Session:
 
     def _go_away(self, signal: s.GoAway, now: float) -> list[Effect]:
         return [e.GoingAway(e.milliseconds(signal.left)), LeaveBy(self.epoch, now + signal.left)]
-
-    def _grounding(self, signal: s.Grounding, _now: float) -> list[Effect]:
-        found = Grounding.of(signal.metadata)
-        sources = tuple({"number": c.number, "title": c.title, "uri": c.uri} for c in found.citations)
-        return [e.Sources(self.turn, sources)] if sources else []
 
     def _usage(self, signal: s.UsageReport, _now: float) -> list[Effect]:
         return [e.Usage(dict(signal.counts))]
@@ -271,27 +263,28 @@ class Session:
 
     # -- turns -----------------------------------------------------------------------------------------------
 
-    def _begin(self) -> list[Effect]:
-        """Content of a reply: if it is the first, a new turn begins.
+    def _begin(self, *, over_an_interrupted: bool = True) -> tuple[UnderWay, list[Effect]]:
+        """Something of a reply has come: gives the reply; if this is the first of it, a new turn begins.
 
         A service that forgets the turnComplete of an interrupted turn must not mute the assistant for good, so what
         comes when it cannot be that turn's any more ends it.
         """
-        if self._replying and self._interrupted_at is None:
-            return []
-        effects = self._over() if self._replying else []
+        if self._reply and (self._reply.interrupted_at is None or not over_an_interrupted):
+            return self._reply, []
+        effects = self._over() if self._reply else []
         self.turn += 1
-        self._replying, self._interrupted_at = True, None
-        self._generated = self._sounded = self._called = self._settled = self._cut = False
+        self._reply = UnderWay()
+        self._called = self._cut = False
         self._told = bool(self._first) and self._told
         self.kept.answer_begins()
-        return [*effects, *self._move(Happening.SETTLE, "a reply begins"), *self._said("user")]
+        typed, self._typed = self._typed, ""
+        effects += [Heard(typed, self.turn)] if typed else []
+        return self._reply, [*effects, *self._move(Happening.SETTLE, "a reply begins"), *self._said("user")]
 
     def _over(self) -> list[Effect]:
         effects = [*self._said("user"), *self._said("model")]
         self.history.close()
-        self._replying = self._generated = self._cut = False
-        self._interrupted_at = None
+        self._reply, self._cut = None, False
         return effects + self._move(Happening.SETTLE, "the turn is over")
 
     @property
@@ -302,13 +295,18 @@ class Session:
     def _settle(self) -> list[Effect]:
         """The answer is whole: what it answers need not be said again, unless a tool still owes a part of it."""
         if not self._owing:
-            self._settled = True
-            self.kept.settle()
+            self._settle_now()
         return []
+
+    def _settle_now(self) -> None:
+        if self._reply:
+            self._reply.settled = True
+        self.kept.settle()
 
     def _stale(self, now: float) -> bool:
         """Whether content belongs to a turn the user interrupted."""
-        return self._interrupted_at is not None and now - self._interrupted_at <= STALE_FOR
+        interrupted_at = self._reply.interrupted_at if self._reply else None
+        return interrupted_at is not None and now - interrupted_at <= STALE_FOR
 
     def _said(self, who: str) -> list[Effect]:
         text = self.history.whole(who)
@@ -352,20 +350,19 @@ class Session:
         if self.state in (State.DISCONNECTED, State.CLOSED):
             return ()
         effects: list[Effect] = []
-        if not self._replying:
+        if not self._reply:
             self.history.forget()  # words without an answer: they are said again
-        elif self._interrupted_at is not None:
+        elif self._reply.interrupted_at is not None:
             effects += [ReplyEnded(self.turn, "interrupted")]
-        elif self._generated and not self._owing:
+        elif self._reply.generated and not self._owing:
             effects += [ReplyEnded(self.turn, "completed")]
         else:
             effects += [Interrupted(self.turn, now, "failed")]
-            if not self._settled:
+            if not self._reply.settled:
                 self.history.forget()
         effects += [*self._said("user"), *self._said("model")]
         self.history.close()
-        self._replying = self._generated = self._called = self._cut = False
-        self._interrupted_at = None
+        self._reply, self._called, self._cut = None, False, False
         return (*effects, *self._move(Happening.LOSE, reason))
 
     def close(self, reason: str = "closed by us") -> None:
@@ -393,7 +390,7 @@ class Session:
         s.CallsVoided: _calls_voided,
         s.Handle: _handle,
         s.GoAway: _go_away,
-        s.Grounding: _grounding,
+        s.Grounding: lambda self, signal, _now: [*self.grounded.found(self.turn, signal.metadata)],
         s.UsageReport: _usage,
         s.Unrecognised: _unrecognised,
     }

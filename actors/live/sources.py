@@ -1,0 +1,28 @@
+"""What a reply rests on, over all messages of its turn: numbered sources, told whenever there are more of them."""
+
+from collections.abc import Iterator
+
+import attrs
+
+from pipeline.events import Sources
+from tools.search import Grounding
+
+
+@attrs.define
+class Grounded:
+    """The grounding metadata of the present turn, so that numbers go on through its messages."""
+
+    turn: int = 0
+    _metadata: list[object] = attrs.field(factory=list, init=False)
+    _last: Grounding = attrs.field(factory=Grounding, init=False)
+
+    def found(self, turn: int, metadata: object) -> Iterator[Sources]:
+        """Takes the metadata of one message; yields the turn's sources so far if it had anything new."""
+        if turn != self.turn:
+            self.turn, self._metadata, self._last = turn, [], Grounding()
+        self._metadata.append(metadata)
+        grounding = Grounding.of(*self._metadata)
+        if grounding != self._last and (grounding.citations or grounding.rendered):
+            sources = tuple({"number": c.number, "title": c.title, "uri": c.uri} for c in grounding.citations)
+            yield Sources(turn, sources, grounding.queries, grounding.rendered or None)
+        self._last = grounding
