@@ -31,6 +31,7 @@ class Environment:
         except (OSError, UnicodeDecodeError) as error:
             raise PlanError(f"{path} cannot be read: {error}; make it plain UTF-8 text or remove it") from error
         process = os.environ if variables is None else variables
+        from_file = {name: value for name, value in from_file.items() if name not in process}
         return cls(
             google_key=_first(GOOGLE_KEYS, process) or _first(GOOGLE_KEYS, from_file),
             base_url=_first((BASE_URL,), process) or _first((BASE_URL,), from_file),

@@ -24,6 +24,7 @@ def read(folder: Path, **variables: str) -> Environment:
         ({}, "GOOGLE_API_KEY=file", "file"),
         ({}, 'GEMINI_API_KEY="quoted"  # with a comment', "quoted"),
         ({"GOOGLE_API_KEY": "set"}, "GOOGLE_API_KEY=file", "set"),
+        ({"GEMINI_API_KEY": "set"}, "GOOGLE_API_KEY=file", "set"),
         ({"GOOGLE_API_KEY": ""}, "GOOGLE_API_KEY=file", None),
         ({}, "GOOGLE_API_KEY\nGEMINI_API_KEY=file", "file"),
     ],
