@@ -20,6 +20,7 @@ from actors.live.link import LeaveBy, Renewed, Report, Settled
 from actors.live.sources import Grounded
 from actors.live.state import Happening, State, after
 from actors.live.transcript import History
+from actors.live.underway import AtOutputRate, UnderWay
 from pipeline import events as e
 from pipeline.actor import section
 from pipeline.messages import (
@@ -43,21 +44,6 @@ from pipeline.messages import (
 from pipeline.secrets import fingerprint
 
 Effect = Reply | ReplyControl | CallNews | Report | e.Event
-STALE_FOR = 1.0  # seconds after `interrupted` in which content still belongs to the interrupted turn
-
-
-@attrs.define
-class UnderWay:
-    """A reply that has begun and is not over.
-
-    `generated`: all of it has come. `sounded`: some of it was sound. `settled`: the words that it answers need not be
-    said again. `interrupted_at`: when the user spoke over it.
-    """
-
-    generated: bool = False
-    sounded: bool = False
-    settled: bool = False
-    interrupted_at: float | None = None
 
 
 @attrs.define
@@ -83,6 +69,8 @@ class Session:
     _cut: bool = attrs.field(default=False, init=False)  # an interruption whose turnComplete is to come
     _told: bool = attrs.field(default=False, init=False)  # history was sent and no reply has begun since
     _asked_at: float | None = attrs.field(default=None, init=False)
+    _unnamed: int = attrs.field(default=0, init=False)
+    _converted: AtOutputRate = attrs.field(factory=AtOutputRate, init=False)
     _item: Uttered | Request | None = attrs.field(default=None, init=False)
     _typed: str = attrs.field(default="", init=False)
     takes_history: bool = attrs.field(default=True, init=False)
@@ -169,7 +157,7 @@ class Session:
         answers = None
         if not reply.sounded:
             answers, self._asked_at, reply.sounded = self._asked_at, None, True
-        return [*effects, ReplyAudio(self.turn, signal.pcm, now, answers)]
+        return [*effects, ReplyAudio(self.turn, self._converted(signal.pcm, signal.rate), now, answers)]
 
     def _output_text(self, signal: s.OutputText, now: float) -> list[Effect]:
         if self._stale(now):
@@ -226,8 +214,9 @@ class Session:
     def _calls(self, signal: s.Calls, now: float) -> list[Effect]:
         effects = [] if self._stale(now) else self._begin()[1]
         self._called = True
-        for number, call in enumerate(signal.calls):
-            call_id = call.id or f"unnamed-{self.epoch}-{self.turn}-{number}"
+        for call in signal.calls:
+            self._unnamed += not call.id
+            call_id = call.id or f"unnamed-{self._unnamed}"
             if self.ledger.asked(call_id, call.name):
                 effects.append(ToolCalled(call_id, call.name, call.args, self.turn))
         return effects
@@ -305,8 +294,7 @@ class Session:
 
     def _stale(self, now: float) -> bool:
         """Whether content belongs to a turn the user interrupted."""
-        interrupted_at = self._reply.interrupted_at if self._reply else None
-        return interrupted_at is not None and now - interrupted_at <= STALE_FOR
+        return self._reply is not None and self._reply.stale(now)
 
     def _said(self, who: str) -> list[Effect]:
         text = self.history.whole(who)

@@ -196,6 +196,11 @@ SHOWN: Mapping[type, Callable[[Any], str]] = {
 }
 
 
+def told(effects: tuple[Any, ...]) -> list[str]:
+    """Effects in a few words each; what dispatch hears is in the transcripts already."""
+    return [shown(effect) for effect in effects if not isinstance(effect, m.Heard)]
+
+
 def shown(effect: Any) -> str:
     """One effect in a few words; a message with a turn names it."""
     return SHOWN.get(type(effect), lambda other: type(other).__name__.lower())(effect)
@@ -243,8 +248,8 @@ class Stage:
         if word == "send":
             return self.send()
         if word in WORLD:
-            return [shown(effect) for effect in WORLD[word](self, rest)]
-        return [shown(effect) for effect in self.session.receive(SIGNALS[word](rest), self.now)]
+            return told(WORLD[word](self, rest))
+        return told(self.session.receive(SIGNALS[word](rest), self.now))
 
     def send(self) -> list[str]:
         found: list[str] = []

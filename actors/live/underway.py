@@ -1,0 +1,42 @@
+"""The reply under way: what the session has to know of it until it is over, and its sound at one rate."""
+
+import attrs
+
+from actors.audio.resample import Resampler
+from pipeline.messages import OUTPUT_RATE
+
+STALE_FOR = 1.0  # seconds after `interrupted` in which content still belongs to the interrupted turn
+
+
+@attrs.define
+class UnderWay:
+    """A reply that has begun and is not over.
+
+    `generated`: all of it has come. `sounded`: some of it was sound. `settled`: the words that it answers need not be
+    said again. `interrupted_at`: when the user spoke over it.
+    """
+
+    generated: bool = False
+    sounded: bool = False
+    settled: bool = False
+    interrupted_at: float | None = None
+
+    def stale(self, now: float) -> bool:
+        """Whether what comes now still belongs to what the user interrupted."""
+        return self.interrupted_at is not None and now - self.interrupted_at <= STALE_FOR
+
+
+@attrs.define
+class AtOutputRate:
+    """Gives the service's sound at 24 kHz: as it is, which is the rule, or converted while it streams."""
+
+    _resampler: Resampler | None = attrs.field(default=None, init=False)
+    _rate: int = attrs.field(default=OUTPUT_RATE, init=False)
+
+    def __call__(self, pcm: bytes, rate: int) -> bytes:
+        """Takes s16le mono at `rate` and gives it at 24 kHz; a new rate begins a new stream."""
+        if rate == OUTPUT_RATE:
+            return pcm
+        if self._resampler is None or rate != self._rate:
+            self._resampler, self._rate = Resampler(rate, OUTPUT_RATE, live=True), rate
+        return self._resampler.push(pcm)
