@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from actors.live.session import STALE_FOR
+from actors.live.underway import STALE_FOR
 
 
 def test_a_normal_turn(stage: Any, answered: str, asked: str) -> None:

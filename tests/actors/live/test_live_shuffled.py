@@ -11,7 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from actors.live import commands as c
 from actors.live import signals as s
-from actors.live.session import STALE_FOR, Session
+from actors.live.session import Session
+from actors.live.underway import STALE_FOR
 from pipeline import events as e
 from pipeline import messages as m
 
