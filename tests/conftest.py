@@ -10,6 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# No example is judged by the clock of a busy machine, and the same ones are tried everywhere.
+settings.register_profile("house", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 ROOT = Path(__file__).parents[1]
 
@@ -20,7 +25,7 @@ SECRET_NAME = re.compile(r"(API_?KEY|ACCESS_KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL
 SETTING_NAME = re.compile(r"^(LMNR_|LAMINAR_|ASSISTANT_|GOOGLE_GENAI_|GOOGLE_CLOUD_|OTEL_)")
 
 # Files that hold a secret because that is what they are for.
-KEPT_ON_PURPOSE = frozenset({".env", "handle.json"})
+KEPT_ON_PURPOSE = frozenset({".env", "handle.json", "session.json"})
 
 # Name -> (what is looked for, how one gets it).
 REAL_PARTS = {
@@ -73,7 +78,7 @@ def real_part() -> Callable[[str], str]:
     return need
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def canary() -> str:
     """The one secret there is in tests."""
     return CANARY
