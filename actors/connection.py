@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,14 +26,17 @@ from pipeline import events as e
 from pipeline.actor import Shared, section
 from pipeline.channels import Inlet, Outlet
 from pipeline.environment import Environment
-from pipeline.errors import Refused, TransportLost, first_error
+from pipeline.errors import PlanError, Refused, TransportLost, first_error
 from pipeline.messages import CallNews, Reply, ReplyControl
 from tools.toolbox import Toolbox
 
 SETUP_DEADLINE = 8.0  # seconds for setupComplete
 FIRST_DEADLINE = 7.0  # seconds for the first of them, dialling included: a wrong endpoint is told within ten
 LAST_TRY = FIRST_PATIENCE + 0.1  # seconds after which a service that has never answered is tried no more
+BOUNDARY_STEP = 0.5  # seconds between two looks for a turn boundary
 LEAVE_MARGIN = 3.0  # seconds before goAway's deadline at which we leave, boundary or not
+DOUBT_STEP = 1.0  # seconds between two looks whether the service has gone mute
+INVALID = 1007
 NO_KEY = "no-key-needed"  # what a service other than Google's is given: the embedded one takes any credential
 
 
@@ -50,12 +53,13 @@ class Outage:
 class Connection:
     """Keeps a link under the session until the far end closes for good.
 
-    Raises Refused, which ends the run, when the service will never talk to us as we are. `endpoint` is a base URL,
-    empty for Google's. `dial` makes the stream: any callable from an address to a Trio stream. `handle_file` keeps the
-    resumption handle on disk for `resume`, and `cache` the last setup that was built; empty keeps nothing. A ping
-    goes out every `heartbeat` seconds; a link on which nothing comes for `patience` seconds after it is dead.
-    `threads` may be switched off where time is virtual.
-    Cancellation closes the socket in order, within half a second.
+    Raises Refused, which ends the run, when the service will never talk to us as we are, and PlanError where endpoint
+    or key cannot be one. `endpoint` is a base URL, empty for Google's. `dial` makes the stream: any callable from an
+    address to a Trio stream. `handle_file` keeps the resumption handle on disk for `resume`, and `cache` the last setup
+    that was built; empty keeps nothing. A ping goes out every `heartbeat` seconds; a link on which nothing comes for
+    `patience` seconds after it is dead. `threads` may be switched off where time is virtual.
+    The first setup waits `tools_within` seconds for tools that live elsewhere; those that come later, the next link
+    names. Cancellation closes the socket in order, within half a second.
     """
 
     reports: Inlet[Report]
@@ -79,7 +83,9 @@ class Connection:
     patience: float = 60.0
     dial: Callable[..., Any] = dial_tcp
     threads: bool = True
+    tools_within: float = 4.0
     _built: Built = attrs.field(init=False)
+    _declared: Sequence[Mapping[str, object]] = attrs.field(factory=list, init=False)
     _known: bool = attrs.field(default=False, init=False)
     _phase: Phase = attrs.field(default="dial", init=False)
     _linked_at: float | None = attrs.field(default=None, init=False)
@@ -89,13 +95,14 @@ class Connection:
         """Links, loses, recovers; returns when the far end has closed for good."""
         self._route(self.session.lost("the connection was started again", trio.current_time()))
         self._known = self.session.epoch > 0
+        await self.toolbox.complete(self.tools_within)
         await self._build()
         await self._keep_linked()
         self.session.close("the service ended the session")
 
     async def _build(self) -> None:
         """Builds and checks the setup before anything is dialled; in a thread, as an import behind it is slow."""
-        declarations = self.toolbox.declarations()
+        declarations = self._declared = self.toolbox.declarations()
         cache = Path(self.cache) if self.cache else None
 
         def work() -> Built:
@@ -111,6 +118,8 @@ class Connection:
         why = "the conversation begins"
         while True:
             self._route(self.session.dialling(why))
+            if self._outgrown:
+                await self._build()
             lost = await self._one_link(outage)
             now = trio.current_time()
             if self._linked_at is not None:
@@ -118,7 +127,7 @@ class Connection:
                 self._linked_at = None
             outage.attempts += 1
             if lost is None:
-                why = "ahead of the service going away"
+                why = "to name new tools" if self._outgrown else "ahead of the service going away"
                 self._route(self.session.lost(why, now))
                 await trio.sleep(wait(outage.attempts))  # a service that sends everyone away at once is not stormed
                 continue
@@ -154,6 +163,8 @@ class Connection:
             raise Refused(self.bus.secrets.redact(self._advice(lost)))
         if decision.action == "fresh":
             self.session.handle = None
+            if lost.code == INVALID and self._phase == "session" and self.session.turn == self._turn_at_link:
+                self.session.history.clear()  # nothing but what it was told can have displeased it
         wait = f" in {decision.delay:.2g} s" if decision.delay else " at once"
         self.bus.publish(e.Trouble(f"connection lost: {decision.why}", lost.code, f"{decision.action}{wait}"))
         return decision.delay
@@ -170,10 +181,14 @@ class Connection:
                     early, resumed = await self._set_up(transport)
                     self._phase, patience.deadline = "session", math.inf
                     self._announce(transport, outage, early, resumed=resumed)
+                    ended: TransportLost | None = None
                     async with trio.open_nursery() as nursery:
                         nursery.start_soon(self._beat, transport)
-                        lost = await self._watch()
+                        nursery.start_soon(self._outgrow, nursery.cancel_scope)
+                        nursery.start_soon(self._doubt, nursery.cancel_scope)
+                        ended = await self._watch()
                         nursery.cancel_scope.cancel("the link is over")
+                    lost = ended  # not reached where the transport was aborted
         except* TransportLost as group:
             lost = first_error(group)
         if patience.cancelled_caught:
@@ -189,7 +204,10 @@ class Connection:
         key = self.environment.google_key or ("" if endpoint == GOOGLE else NO_KEY)
         if not key:
             raise Refused("talking to Gemini needs an API key: set GOOGLE_API_KEY, or use --backend local")
-        return Address.of(endpoint, version, key, key_in=self.key_in, headers=self._built.headers)
+        try:
+            return Address.of(endpoint, version, key, key_in=self.key_in, headers=self._built.headers)
+        except Refused as unusable:  # nobody was asked yet: it is the configuration that is wrong
+            raise PlanError(str(unusable)) from None
 
     async def _set_up(self, transport: Transport) -> tuple[list[Signal], bool]:
         """Sends the setup and waits for its answer; gives what came up to it, and whether this is a resume."""
@@ -253,6 +271,26 @@ class Connection:
                 self._save()
             if leave_at < float("inf") and self.session.idle and self.session.resumable:
                 return None
+
+    @property
+    def _outgrown(self) -> bool:
+        return self.toolbox.declarations() != self._declared
+
+    async def _outgrow(self, link: trio.CancelScope) -> None:
+        """Leaves at a turn boundary once there are tools that this link's setup does not name."""
+        while not self._outgrown:
+            await self.toolbox.changed()
+        while not (self.session.idle and self.session.resumable):  # noqa: ASYNC110 - both change with any message
+            await trio.sleep(BOUNDARY_STEP)
+        link.cancel("there are new tools")
+
+    async def _doubt(self, link: trio.CancelScope) -> None:
+        """Leaves a service that has gone mute; what it left unanswered is said again on the next link."""
+        while not self.session.mute(trio.current_time()):  # noqa: ASYNC110 - time alone may make it so
+            await trio.sleep(DOUBT_STEP)
+        self.session.patience.renew()
+        self.bus.publish(e.Trouble("the service leaves everything unanswered", "mute", "another connection is made"))
+        link.cancel("the service is mute")
 
     async def _beat(self, transport: Transport) -> None:
         while True:

@@ -59,28 +59,28 @@ class Device(_Microphone):
 
     device: str | int = ""
     block_ms: float = 20.0
+    _lost: bool = attrs.field(default=False, init=False)
 
     async def run(self) -> None:
         """Runs until cancelled; the device is closed within 5 s."""
-        what = "opened"
         while True:
             try:
-                await self._listen(what)
+                await self._listen()
             except DeviceUnavailable as error:
-                if what == "opened" and self.timeline.origin is None:
+                if self.timeline.origin is None:
                     raise Fatal(str(error)) from None
-                if what != "waiting":
+                if not self._lost:
                     self.bus.publish(DeviceChanged("microphone", "lost", str(self.device) or "the default"))
                     self.bus.publish(Trouble(str(error), "microphone", "waiting for it to come back"))
-                what = "waiting"
+                self._lost = True
             await trio.sleep(REOPEN_PERIOD)
 
-    async def _listen(self, what: str) -> None:
+    async def _listen(self) -> None:
         async with Microphone(self.device if self.device != "" else None, self.block_ms) as microphone:
             info = microphone.info
-            change = "opened" if what == "opened" else "back"
-            self.bus.publish(DeviceChanged("microphone", change, info.device, milliseconds(info.latency)))
             block = await microphone.next()
+            change, self._lost = "back" if self._lost else "opened", False
+            self.bus.publish(DeviceChanged("microphone", change, info.device, milliseconds(info.latency)))
             self.timeline.begin(block.at)
             self.bus.publish(Capturing(info.device, info.rate))
             position = max(0, self.timeline.position(block.at, INPUT_RATE))

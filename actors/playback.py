@@ -100,8 +100,8 @@ class _Playback:
                 await trio.sleep_forever()
             confirmed = self._ducking.cancel_called and trio.current_time() < self._ducking.deadline
             self._ducking = None
+            speaker.ring.unduck(DUCK_MS)
             if not confirmed:
-                speaker.ring.unduck(DUCK_MS)
                 self.player.ducked("up")
 
     async def _listen(self, speaker: AnySpeaker) -> None:
@@ -220,4 +220,4 @@ class Discard(_Playback):
         speaker = PacedSpeaker()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._follow, speaker)
-            await speaker.run(await self.timeline.begun())
+            await speaker.run(trio.current_time())

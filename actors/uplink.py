@@ -74,7 +74,8 @@ class Uplink:
             try:
                 await link.wire.send(encode(command))
             except TransportLost as lost:
-                self._link = None
+                if self._link is link:  # else there is a newer one already
+                    self._link = None
                 self.reports.send_nowait(LinkLost(link.epoch, lost.code, lost.reason))
                 continue
             if link.epoch == self.session.epoch:

@@ -9,14 +9,14 @@ from typing import Any, Literal
 import attrs
 import trio
 
-from actors.audio.engines import Engine, Reframer
+from actors.audio.engines import Ear, Engine
 from actors.audio.engines.energy import Energy as EnergyEngine
 from actors.audio.gate import Gate, GateSettings
 from actors.audio.timeline import Timeline
 from pipeline.actor import Shared, section
 from pipeline.channels import Inlet, Outlet
 from pipeline.events import Bus, Notice, UserEnded, UserStarted
-from pipeline.messages import Audible, Captured, Duck, SpeechEnded, SpeechStarted, Uttered, Voiced
+from pipeline.messages import INPUT_RATE, Audible, Captured, Duck, SpeechEnded, SpeechStarted, Uttered, Voiced
 
 ECHO_TAIL = 0.25  # seconds after the speaker has gone quiet in which a room still answers
 
@@ -26,7 +26,7 @@ class _Vad:
     """What the variants share. In half duplex nothing passes while the speaker sounds, nor in the room's echo.
 
     `threshold` is the speech probability from which a block counts as speech; the times are milliseconds, see
-    `GateSettings`. `warm` engines are made in a thread, beside the dialling.
+    `GateSettings`. The gate outlives an incarnation: one that was open is still shut in the end.
     """
 
     captured: Inlet[Captured]
@@ -34,6 +34,7 @@ class _Vad:
     speech: Outlet[Uttered]
     duck: Outlet[Duck]
     timeline: Shared[Timeline]
+    gate: Shared[Gate]
     bus: Bus
     room: Mapping[str, Any] = section("room")
     threshold: float = 0.5
@@ -41,15 +42,15 @@ class _Vad:
     pre_roll_ms: float = 300.0
     end_ms: float = 400.0
     hangover_ms: float = 1500.0
-    _gate: Gate = attrs.field(init=False)
     _sounding: bool = attrs.field(default=False, init=False)
     _acoustic: bool = attrs.field(default=False, init=False)
     _quiet_at: float = attrs.field(default=float("-inf"), init=False)
-    _probability: float = attrs.field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        settings = GateSettings(self.threshold, self.start_ms, self.pre_roll_ms, self.end_ms, self.hangover_ms)
-        self._gate = Gate("local" if self.room.get("turns") == "local" else "server", settings)
+        self.gate.turns = "local" if self.room.get("turns") == "local" else "server"
+        self.gate.settings = GateSettings(
+            self.threshold, self.start_ms, self.pre_roll_ms, self.end_ms, self.hangover_ms
+        )
 
     def _engine(self) -> Engine:
         """Makes the variant's engine."""
@@ -57,20 +58,23 @@ class _Vad:
 
     async def run(self) -> None:
         """Runs until the microphone's edge ends or it is cancelled."""
-        engine = self._engine()
-        reframer = Reframer(engine.samples)
+        ear = Ear(self._engine())
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._follow_speaker)
             async for block in self.captured:
-                frames = reframer.push(block.pcm)
-                if frames:
-                    self._probability = max(engine.probability(frame) for frame in frames)
+                self._begin(block)
+                probability = ear.hear(block.pcm)
                 deaf = self._half_duplex(block) and self._echoes(block.at + block.seconds)
-                passed = self._gate.shut() if deaf else self._gate.push(block, self._probability)
+                passed = self.gate.shut() if deaf else self.gate.push(block, probability)
                 for item in passed:
                     self._tell(item)
                     await self.speech.send(item)
             nursery.cancel_scope.cancel("the microphone has ended")
+
+    def _begin(self, block: Captured) -> None:
+        """Sets the conversation's zero for a microphone of the user's own, which knows of no timeline."""
+        if self.timeline.origin is None:
+            self.timeline.begin(block.at - block.position / INPUT_RATE)
 
     def _tell(self, item: Uttered) -> None:
         if isinstance(item, SpeechStarted):
@@ -135,4 +139,5 @@ class Open(_Vad):
         if self.room.get("turns") == "local":
             self.bus.publish(Notice("an open gate marks no speech; with turns = local the service hears nothing end"))
         async for block in self.captured:
+            self._begin(block)
             await self.speech.send(Voiced(block.pcm, block.at, block.position))

@@ -6,18 +6,24 @@ import signal
 
 import trio
 
+from actors.emulator import scenario
 from actors.emulator.service import Service, running
 from actors.emulator.settings import Settings
 from pipeline.errors import AssistantError
 
 
 def main(options: argparse.Namespace) -> int:
-    """Serves until SIGTERM or Ctrl-C, and gives the exit code."""
+    """Serves until SIGTERM or Ctrl-C, and gives the exit code; or lists the scenarios there are."""
+    if options.list_scenarios:
+        for name in scenario.shipped():
+            print(f"{name:24} {scenario.load(name).shows}")
+        return 0
     return trio.run(_main, options, restrict_keyboard_interrupt_to_checkpoints=True)
 
 
 async def _main(options: argparse.Namespace) -> int:
-    service = Service(Settings(time_scale=options.time_scale, key=options.key))
+    script = scenario.load(options.scenario) if options.scenario else None
+    service = Service(Settings(time_scale=options.time_scale, key=options.key), scenario=script)
     context, ca_file = None, None
     if options.tls:
         from bin.certificate import self_signed

@@ -39,8 +39,6 @@ class Ending:
             self.closed = event.to == "CLOSED"
         elif isinstance(event, e.ActorRestarted) and event.actor == "playback":
             self._playing.clear()  # a turn that goes on is announced again
-        elif isinstance(event, e.ActorRestarted) and event.actor == "dispatch":
-            self._calls.clear()
 
     def _hear(self, event: e.Event) -> None:
         """Follows the user: whoever speaks is owed a reply."""

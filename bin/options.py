@@ -81,6 +81,8 @@ def _emulator(one: argparse.ArgumentParser) -> None:
     one.add_argument("--tls", action="store_true", help="TLS with a certificate made for this run")
     one.add_argument("--time-scale", type=_scale, default=1.0, help="how much faster the service's own clocks run")
     one.add_argument("--key", help="the only API key to accept; without it any will do")
+    one.add_argument("--scenario", metavar="NAME|FILE", help="what the service is to do: a shipped script, or your own")
+    one.add_argument("--list-scenarios", action="store_true", help="says what each shipped scenario shows")
 
 
 def _tools(one: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ its subscription; a publisher never waits and never fails because of a listener.
 """
 
 import math
+import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import ClassVar
@@ -256,11 +257,12 @@ class Notice(Event):
     text: str
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Subscription:
     """One listener's bounded view of the bus: an async iterable of events.
 
-    Iteration ends when the bus closes. Events that find it full are lost and counted in `lost`.
+    Iteration ends when the bus closes. Events that find it full are lost and counted in `lost`. One that nobody holds
+    any more, as after `break`, is forgotten.
     """
 
     capacity: int
@@ -311,13 +313,13 @@ class Bus:
 
     secrets: Secrets = attrs.field(factory=Secrets)
     clock: Callable[[], float] = trio.current_time
-    _listeners: list[Subscription] = attrs.field(factory=list, init=False)
+    _listeners: weakref.WeakSet[Subscription] = attrs.field(factory=weakref.WeakSet, init=False)
     _closed: bool = attrs.field(default=False, init=False)
 
     def publish(self, event: Event) -> None:
         """Hands the event to every listener that has room."""
         told = self._told(event)
-        for listener in self._listeners:
+        for listener in list(self._listeners):
             listener.put(told)
 
     def subscribe(self, capacity: int = 4096) -> Subscription:
@@ -325,13 +327,13 @@ class Bus:
         listener = Subscription(capacity)
         if self._closed:
             listener.close()
-        self._listeners = [*(other for other in self._listeners if not other.closed), listener]
+        self._listeners = weakref.WeakSet([*(other for other in self._listeners if not other.closed), listener])
         return listener
 
     def close(self) -> None:
         """Ends every listener's iteration; what is published after it goes nowhere."""
         self._closed = True
-        for listener in self._listeners:
+        for listener in list(self._listeners):
             listener.close()
 
     def _told(self, event: Event) -> Event:

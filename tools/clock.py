@@ -37,7 +37,7 @@ class Settings:
         return (self.now or dt.datetime.now(dt.UTC)).astimezone(find_zone(self.home) if self.home else None)
 
 
-@tool  # not idempotent: an answer of a minute ago is a wrong one
+@tool(idempotent=True, fresh=0)  # an answer of a minute ago is a wrong one
 async def get_time(
     city: Annotated[
         str | None, "city, country or time zone, as in Tokyo or UTC+3; left out, the user's own place", Bounds(1, 80)

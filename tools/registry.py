@@ -29,6 +29,7 @@ F = TypeVar("F", bound=Callable[..., object])
 Scheduling = Literal["INTERRUPT", "WHEN_IDLE", "SILENT"]
 
 TIMEOUT = 20.0
+FRESH = 60.0
 THREADS = 4  # of one tool at a time; hung ones hold their places, so they cannot use up the process's threads
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")  # live-protocol 6
 MARK = "__tool__"
@@ -58,6 +59,7 @@ class Options:
     blocking: bool | None = None
     scheduling: Scheduling | None = None
     idempotent: bool = False
+    fresh: float = FRESH
     exclusive: bool = False
     confirm: bool = False
 
@@ -74,6 +76,7 @@ def tool(
     blocking: bool | None = None,
     scheduling: Scheduling | None = None,
     idempotent: bool = False,
+    fresh: float = FRESH,
     exclusive: bool = False,
     confirm: bool = False,
 ) -> Callable[[F], F]: ...
@@ -82,10 +85,10 @@ def tool(
 def tool(function: F | None = None, /, **options: Any) -> F | Callable[[F], F]:
     """Marks a function as a tool and leaves it as it is; `Tool.of` or a toolbox reads the mark.
 
-    timeout: seconds the caller grants it. blocking: whether the model waits; None leaves it to the model.
-    scheduling: when the model speaks of the answer of a non-blocking tool. idempotent: calling twice does no
-    harm and an answer stays good for a minute, so that calls may be repeated and equal ones share an answer.
-    exclusive: never two at once. confirm: ask the user first.
+    timeout: seconds the caller grants it. blocking: whether the model waits; None leaves it to the model, except
+    that a tool with several answers does not block. scheduling: when the model speaks of the answer of a
+    non-blocking tool. idempotent: calling twice does no harm, so that equal calls share a run, and for `fresh`
+    seconds its answer. exclusive: never two at once. confirm: it runs only after the user has agreed.
     """
     if function is not None:
         function.__dict__[MARK] = Options()
@@ -122,6 +125,7 @@ class Tool:
     blocking: bool | None = None
     scheduling: Scheduling | None = None
     idempotent: bool = False
+    fresh: float = FRESH
     exclusive: bool = False
     confirm: bool = False
     given: Mapping[str, object] = attrs.field(factory=dict)
@@ -140,14 +144,18 @@ class Tool:
             _check(name, function, options, needs)
         except PlanError as error:
             raise PlanError(f"{name} in {place(function)} cannot be a tool: {error}") from None
+        told = {key: value for key, value in attrs.asdict(options).items() if key != "name"}
+        streams = _is_stream(function) or Emit in needs.values()
+        if streams and options.blocking is None:
+            told["blocking"] = False  # several answers to one call are for those that nobody waits for
         return cls(
             name=name,
             description=Docstring.parse(function.__doc__ or "").description or name.replace("_", " "),
             function=function,
             fields=fields,
             needs=needs,
-            streams=_is_stream(function) or Emit in needs.values(),
-            **{key: value for key, value in attrs.asdict(options).items() if key != "name"},
+            streams=streams,
+            **told,
         )
 
     @property
@@ -187,10 +195,10 @@ class Tool:
         try:
             if _is_stream(self.function):
                 return await self._stream(taken, ahead)
-            return response(await self._value(taken), self.limit)
+            return await self._value(taken)
         except ToolFailed:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._failure(error) from error
 
     async def call(self, args: Mapping[str, object]) -> dict[str, Any]:
@@ -212,28 +220,35 @@ class Tool:
                 await emit(answer)
         return {"result": "done", "answers": count}
 
-    async def _value(self, taken: Mapping[str, object]) -> object:
-        call = partial(self.function, **taken)
+    async def _value(self, taken: Mapping[str, object]) -> dict[str, Any]:
         if self.inline or _waits(self.function):
-            value = call()
+            value = self._called(taken)
         else:
+            call = partial(self._called, taken)
             value = await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._threads)
-        return await cast("Awaitable[object]", value) if inspect.isawaitable(value) else value
+        if inspect.isawaitable(value):
+            return response(await value, self.limit)
+        return value
+
+    def _called(self, taken: Mapping[str, object]) -> Awaitable[object] | dict[str, Any]:
+        """Calls the function; a large result is made small here, in the thread, and not on the loop."""
+        value = self.function(**taken)
+        return cast("Awaitable[object]", value) if inspect.isawaitable(value) else response(value, self.limit)
 
     def _find(self, name: str) -> object:
         if name not in self.given:
             raise ToolFailed(f"{self.name} needs {name}, which a toolbox gives: add the tool to one")
         return self.given[name]
 
-    def _failure(self, error: Exception) -> ToolFailed:
-        """Says in one sentence, for the model, why the function did not succeed."""
+    def _failure(self, error: Exception | SystemExit) -> ToolFailed:
+        """Says in one sentence, for the model, that the function did not succeed; what is inside is for the log."""
         first = first_error(error) if isinstance(error, ExceptionGroup) else error
         if isinstance(first, ToolFailed):
             return first
+        detail = " ".join(f"{type(first).__name__}: {first}".split())[:LONGEST_REASON]
         if isinstance(first, trio.TooSlowError):
-            return ToolFailed(f"{self.name} took too long; it may work later", retry=True)
-        reason = " ".join(f"{type(first).__name__}: {first}".split())[:LONGEST_REASON]
-        return ToolFailed(f"{self.name} failed with {reason}")
+            return ToolFailed(f"{self.name} took too long; it may work later", retry=True, detail=detail)
+        return ToolFailed(f"{self.name} failed because of a fault in it; asking again will not help", detail=detail)
 
 
 def place(function: Callable[..., object]) -> str:
@@ -273,5 +288,7 @@ def _check(name: str, function: Callable[..., object], options: Options, needs: 
         raise PlanError(f"scheduling is {options.scheduling!r}; it must be one of {', '.join(get_args(Scheduling))}")
     if options.scheduling and options.blocking:
         raise PlanError("scheduling is only for tools that the model does not wait for; set blocking=False")
+    if not options.fresh >= 0:
+        raise PlanError(f"fresh is {options.fresh!r}; it must be a number of seconds from 0 up")
     if not options.timeout > 0:
         raise PlanError(f"timeout is {options.timeout!r}; it must be a number of seconds above 0")

@@ -1,7 +1,7 @@
 """The toolbox: all tools of a conversation, their declarations for the service, and what they share."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, cast
@@ -14,9 +14,10 @@ from pipeline.plan import Plan
 from tools.loading import load_tools
 from tools.registry import Emit, Tool, place
 from tools.schema import fields_of, take_fields
+from tools.servers import Server, read_servers
 
 HOUSE = Path(__file__).parent
-KEYS = {"use": "a list of modules and files", "google_search": "true or false"}
+KEYS = ("use", "google_search", "mcp", "confirm")
 
 
 @attrs.define(eq=False)
@@ -24,11 +25,11 @@ class Toolbox(trio.abc.AsyncResource):
     """All tools of a conversation, built from a plan's `[tools]` table and by `add`.
 
     `table`: `use` is a list of modules ("tools.weather") and files ("my_tools.py", relative to `folder`),
-    `google_search` switches the service's own search, and each further table is the settings of the module of
-    that name. A tool's parameter `Given[X]` receives one X for all calls: where X belongs to the tool's own
-    module, it is made from the module's settings, each field checked; any other X is the one in `shared`, or else
-    is made without arguments. `inline` runs sync tools in the loop, for virtual clocks. `where` names a dotted key
-    for an error message.
+    `google_search` switches the service's own search, `mcp` has a table for each MCP server (`tools.servers`),
+    `confirm` the words that agree (`tools.consent`), and each further table is the settings of the module of that
+    name. A tool's parameter `Given[X]` receives one X for all calls: where X belongs to the tool's own module, it is
+    made from the module's settings, each field checked; any other X is the one in `shared`, or else is made without
+    arguments. `inline` runs sync tools in the loop, for virtual clocks. `where` names a dotted key for an error.
 
     Whoever makes it closes it: `aclose`, or `async with`, closes what the tools share; it may be used afterwards,
     and then be closed again. Raises PlanError with key, what was found and what is allowed.
@@ -39,7 +40,10 @@ class Toolbox(trio.abc.AsyncResource):
     inline: bool = False
     where: Callable[[str], str] = attrs.field(default="the plan: {}".format, repr=False)
     shared: dict[type, object] = attrs.field(factory=dict, repr=False)
+    servers: tuple[Server, ...] = attrs.field(default=(), init=False)
     _tools: dict[str, Tool] = attrs.field(factory=dict, init=False)
+    _foreign: dict[str, tuple[str, ...]] = attrs.field(factory=dict, init=False)
+    _news: trio.Event = attrs.field(factory=trio.Event, init=False)
     _configured: set[str] = attrs.field(factory=set, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -49,6 +53,7 @@ class Toolbox(trio.abc.AsyncResource):
         if not isinstance(self.google_search, bool):
             raise PlanError(f"{self.where('tools.google_search')} is {self.google_search!r}; it must be true or false")
         self._check_keys([_short(name) for name in used])
+        self.servers = read_servers(self.table.get("mcp", {}), self.where, self.folder)
         for name in used:
             for function in load_tools(name, self.folder, self.where("tools.use")):
                 self.add(function, section=_short(name))
@@ -90,6 +95,36 @@ class Toolbox(trio.abc.AsyncResource):
                 given[name] = self._give(kind, made, section)
         self._tools[made.name] = attrs.evolve(made, given=given, inline=self.inline or made.inline)
         return self._tools[made.name]
+
+    def offer(self, server: str, tools: Iterable[Tool]) -> list[str]:
+        """Takes a server's tools in place of those it offered before; gives the names that are taken by others.
+
+        They stay, and answer with an error, while their server is away.
+        """
+        for name in self._foreign.get(server, ()):
+            del self._tools[name]
+        refused, taken = [], []
+        for made in tools:
+            if made.name in self._tools:
+                refused.append(made.name)
+            else:
+                self._tools[made.name] = made
+                taken.append(made.name)
+        self._foreign[server] = tuple(taken)
+        self._news.set()
+        self._news = trio.Event()
+        return refused
+
+    async def complete(self, patience: float) -> bool:
+        """Waits until every server has said what it offers, `patience` seconds at most; tells whether all have."""
+        with trio.move_on_after(patience):
+            while any(server.name not in self._foreign for server in self.servers):
+                await self._news.wait()
+        return all(server.name in self._foreign for server in self.servers)
+
+    async def changed(self) -> None:
+        """Waits until a server has said anew what it offers."""
+        await self._news.wait()
 
     def get(self, name: str) -> Tool:
         """Gives a tool by name; ToolFailed naming those that there are."""

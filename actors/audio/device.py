@@ -20,6 +20,7 @@ INSTALL = (
     "PortAudio is missing; install it with `apt install libportaudio2` or `brew install portaudio`, "
     "or use recordings (--input FILE.wav, --output FILE.wav)"
 )
+REPAIR = "unset ALSA_CONFIG_PATH or mend what it names, or use recordings (--input FILE.wav, --output FILE.wav)"
 
 
 @attrs.frozen
@@ -46,13 +47,30 @@ class DeviceInfo:
 
 @functools.cache
 def portaudio() -> ModuleType:
-    """Loads sounddevice and with it PortAudio; blocks for up to a second. DeviceUnavailable where either is missing."""
+    """Loads sounddevice and with it PortAudio; blocks for up to a second. DeviceUnavailable where it cannot work."""
+    _silence_libraries()
+    if not _alsa_has_devices():
+        raise DeviceUnavailable(f"cannot use sound devices: ALSA's configuration names none; {REPAIR}")
     try:
         import sounddevice  # noqa: PLC0415 - fails where PortAudio is missing, and this program works without
     except (OSError, ImportError) as error:
         raise DeviceUnavailable(f"cannot use sound devices: {INSTALL}") from error
-    _silence_libraries()
     return sounddevice  # type: ignore[no-any-return]
+
+
+def _alsa_has_devices() -> bool:
+    """Whether PortAudio can be loaded: it aborts the process where ALSA's configuration has no `pcm` at all.
+
+    So at least PortAudio 19.6 does (BuildDeviceList in pa_linux_alsa.c); asked is what it would ask itself.
+    """
+    try:
+        alsa = ctypes.CDLL("libasound.so.2")
+        alsa.snd_config_update()
+        configuration = ctypes.c_void_p.in_dll(alsa, "snd_config")
+        search = alsa.snd_config_search
+    except (AttributeError, OSError, ValueError):
+        return True  # no ALSA here, so PortAudio does without it, or is not there either
+    return bool(search(configuration, b"pcm", ctypes.byref(ctypes.c_void_p())) == 0)
 
 
 def _silence_libraries() -> None:

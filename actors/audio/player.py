@@ -50,7 +50,7 @@ class _Turn:
 class Player:
     """Keeps the turns in the ring; every method is synchronous. It outlives the playback actor, and so do its turns.
 
-    Only `take` may be called before a speaker was taken.
+    Only `take` and `close` may be called before a speaker was taken.
     """
 
     bus: Bus
@@ -85,11 +85,10 @@ class Player:
 
     def take(self, speaker: AnySpeaker, audible: Outlet[Audible], *, acoustic: bool) -> None:
         """Plays on this speaker from now on, and tells `audible`; turns that were under way go on, or end."""
+        self._audible = audible  # the one before is closed, and whoever was told of sound waits for its end
         if self._ring is not None:
             self._leave()
-        self._ring, self._fade = speaker.ring, speaker.fade_out
-        self._audible, self._acoustic = audible, acoustic
-        self._sounding = False
+        self._ring, self._fade, self._acoustic = speaker.ring, speaker.fade_out, acoustic
 
     def stale(self, turn: int) -> bool:
         """Whether that turn was interrupted, so that its audio must not be played."""
@@ -104,9 +103,10 @@ class Player:
         self.ring.expecting = True
 
     def whole(self, number: int) -> None:
-        """All audio of the turn is written."""
+        """All audio of the turn is written, unless the model thinks of more; then its sound begins again."""
         self.ring.expecting = False
         if number in self._turns:
+            self._turns[number].marked = False
             self._mark(lambda crossing: self._sound(on=False, at=crossing.at))
 
     def end(self, number: int, outcome: str) -> None:
@@ -130,12 +130,25 @@ class Player:
             self._fade(self.fade_ms)
             self.ring.unduck(self.fade_ms)
             self._mark(lambda crossing: self._faded(fading, crossing.heard, crossing.at))
-        elif number > self._ended and not self._fading:
-            self._tell_interruption(number, 0.0, word, word.at)
+        for unheard in self._untold(number):
+            self._tell_interruption(unheard, 0.0, word, word.at)
 
     def ducked(self, level: str) -> None:
         """Says that the level was lowered, or raised again."""
         self.bus.publish(Ducked(level))
+
+    def close(self) -> None:
+        """The conversation is over: every turn that is still under way ends here."""
+        self._audible = Outlet(None, None)
+        if self._ring is not None:
+            self._leave()
+        for turn in list(self._turns.values()):
+            self._tell_end(turn.number, turn.carried_ms, "interrupted")
+
+    def _untold(self, number: int) -> list[int]:
+        """Gives the turns up to that number whose end was not told, and of which nothing is in the ring."""
+        fading = {turn.number for cut, _ in self._fading for turn in cut}
+        return [known for known in range(self._ended + 1, number + 1) if known not in fading]
 
     def _leave(self) -> None:
         """The speaker is gone: what was heard on it is kept, and turns go on on the next one."""
@@ -143,6 +156,7 @@ class Player:
         self._due.clear()
         for fading in list(self._fading):
             self._faded(fading, self.ring.heard, self.bus.clock())
+        self._sound(on=False, at=self.bus.clock())
         for turn in list(self._turns.values()):
             if turn.began is not None:
                 turn.carried_ms += self._ms(self.ring.heard - turn.began)
@@ -154,9 +168,10 @@ class Player:
         """Takes what the ring has to tell and publishes what follows from it."""
         while self.ring.crossings:
             crossing = self.ring.crossings.popleft()
-            follow = self._due.pop(crossing.tag, None)
-            if follow is not None:
-                follow(crossing)
+            while self._due and (tag := next(iter(self._due))) <= crossing.tag:
+                follow = self._due.pop(tag)
+                if tag == crossing.tag:  # marks before it that were not passed went with a fade
+                    follow(crossing)
 
     # -- what follows when a mark is passed ------------------------------------------------------------------
 
@@ -166,7 +181,8 @@ class Player:
         self.ring.mark(self._tag, start=start)
 
     def _started(self, turn: _Turn, crossing: Crossing) -> None:
-        turn.began = crossing.heard
+        if turn.began is None:
+            turn.began = crossing.heard
         if not turn.announced:
             turn.announced = True
             latency = None if turn.answers is None else milliseconds(crossing.at - turn.answers)

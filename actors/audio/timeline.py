@@ -9,6 +9,8 @@ from actors.audio.recording import WavWriter
 from pipeline.errors import DeviceUnavailable
 from pipeline.events import Bus, Trouble, milliseconds
 
+PATIENCE = 10.0  # seconds for the first sample: longer than a device may take to open and to begin
+
 
 @attrs.define
 class Timeline:
@@ -30,10 +32,10 @@ class Timeline:
         return self.origin
 
     async def begun(self) -> float:
-        """Waits for the first sample and gives its time."""
-        await self._begun.wait()
-        assert self.origin is not None  # noqa: S101 - begin() sets both
-        return self.origin
+        """Waits for the first sample and gives its time; a microphone that gives none for 10 s sets no zero."""
+        with trio.move_on_after(PATIENCE):
+            await self._begun.wait()
+        return self.begin(trio.current_time())
 
     def recording(self, path: Path, rate: int) -> WavWriter:
         """Gives the recording of that name, begun now or before; BadRecording when it cannot be made."""

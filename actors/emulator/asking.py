@@ -9,10 +9,11 @@ from actors.emulator.cities import mentioned, names
 
 Kind = Literal["weather", "time"]
 
-_WEATHER = frozenset(
-    "weather forecast temperature rain raining rainy snow snowing sunny hot cold warm degrees umbrella windy".split()
-)
-_TIME = frozenset("time clock".split())
+_WEATHER_WORDS = """
+weather forecast temperature rain raining rainy snow snowing sunny hot cold warm degrees umbrella windy
+"""
+_WEATHER = frozenset(_WEATHER_WORDS.split())
+_TIME = frozenset(["time", "clock"])
 _DAYS = (
     r"\b(?:right now|now|today|tonight|tomorrow|this morning|this afternoon|this evening|at the moment|please|like)\b"
 )
@@ -50,7 +51,8 @@ def asks(text: str, *, before: Kind | None = None) -> tuple[Ask, ...]:
             continue
         kind = _kind(part)
         known = found[-1].kind if found else before
-        if kind is None and known and (found or re.match(_FOLLOW, part.strip())):
+        bare = part.strip() in names()
+        if kind is None and known and (found or bare or re.match(_FOLLOW, part.strip())):
             place = _place(part)
             kind = known if place else None
         if kind is None:

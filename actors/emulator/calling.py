@@ -7,14 +7,18 @@ from actors.emulator.cities import mentioned, names, plain
 from actors.emulator.quantities import SECONDS, duration, numbers
 from actors.emulator.thoughts import Call, Declared
 
-_PLACE = frozenset("city location place town where address destination area region_name".split())
-_EMPTY = frozenset(
-    "a about all also an and any anything are as at be been by can could current do does done for from function get gets"
-    " give given gives has have how i if in into is it its just let like make me my name new no not now of on one or out"
-    " over please returns returned set should so some tell tells than that the their them then there they thing this"
-    " to tool up use used user users uses using value want was we were what when where which who will with would you"
-    " your".split()
-)
+_PLACE_WORDS = """
+city location place town where address destination area region_name
+"""
+_PLACE = frozenset(_PLACE_WORDS.split())
+_EMPTY_WORDS = """
+a about all also an and any anything are as at be been by can could current do does done for from function
+get gets give given gives has have how i if in into is it its just let like make me my name new no not now
+of on one or out over please returns returned set should so some tell tells than that the their them then
+there they thing this to tool up use used user users uses using value want was we were what when where which
+who will with would you your
+"""
+_EMPTY = frozenset(_EMPTY_WORDS.split())
 _NAME, _DESCRIPTION = 3, 1
 _TIES = 0.5
 _TOMORROW = 2
@@ -67,7 +71,7 @@ def call(
 
 def stem(word: str) -> str:
     """Returns a word without its plural, so that "timers" is "timer"."""
-    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+    return word[:-1] if len(word) > len("gas") and word.endswith("s") and not word.endswith("ss") else word
 
 
 def _stems(text: str) -> frozenset[str]:
@@ -81,7 +85,7 @@ def _tail(text: str, function: Declared) -> str:
     words = text.split()
     last = max((index for index, word in enumerate(words) if stem(word) in shared), default=-1)
     tail = words[last + 1 :]
-    while tail and tail[0] in ("for", "about", "to", "of", "the", "that", "is", "as", "on", "with", "saying"):
+    while tail and tail[0] in ("for", "about", "to", "of", "that", "is", "as", "on", "with", "saying"):
         tail = tail[1:]
     return " ".join(tail or words)
 

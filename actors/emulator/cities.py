@@ -1,7 +1,7 @@
 """The cities the embedded service knows: where they lie, and by which names people call them.
 
-Read from cities.csv and countries.csv beside this file. Coordinates are degrees north and east, elevation is metres, the time zone is
-an IANA name, the population is of the years around 2020.
+Read from cities.csv and countries.csv beside this file. Coordinates are degrees north and east, elevation is metres,
+the time zone is an IANA name, the population is of the years around 2020.
 """
 
 import csv
@@ -33,6 +33,11 @@ ALSO: Mapping[str, str] = MappingProxyType(
     }
 )
 """Other names, plain, and the plain name each stands for in the table."""
+
+
+_BEFORE_PLACES = frozenset(("in", "for", "at", "of", "about", "to", "near"))
+_COMMON_WORDS = frozenset(("nice", "cork", "buffalo", "charlotte", "florence", "phoenix"))
+_LONGEST_NAME = 4
 
 
 @attrs.frozen
@@ -103,11 +108,19 @@ def names() -> Mapping[str, tuple[City, ...]]:
 
 
 def mentioned(text: str) -> str | None:
-    """Returns the plain name of the first city that plain `text` mentions, the longest where names overlap."""
+    """Returns the plain name of the city that plain `text` mentions, the longest where names overlap.
+
+    One that follows a word such as "in" counts before others, and alone where the name is a common word as well.
+    """
     words = text.split()
-    for start in range(len(words)):
-        for end in range(min(len(words), start + 4), start, -1):
+    later: str | None = None
+    for start, before in enumerate(["", *words[:-1]]):
+        for end in range(min(len(words), start + _LONGEST_NAME), start, -1):
             name = " ".join(words[start:end])
-            if name in names():
+            if name not in names():
+                continue
+            if before in _BEFORE_PLACES or name == text:
                 return name
-    return None
+            later = later or (name if name not in _COMMON_WORDS else None)
+            break
+    return later

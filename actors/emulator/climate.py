@@ -15,7 +15,8 @@ from actors.emulator.cities import City, cities
 _NEAR = 0.25  # degrees within which a point belongs to a city
 _DAY_LIGHT_ANGLE = math.radians(-0.833)  # the sun's upper edge on the horizon, refraction included
 _TILT = math.radians(23.44)
-_WET, _CLOUDY, _FREEZING = 0.1, 25, 0.5
+_WET, _MODERATE, _HEAVY = 0.1, 0.5, 2.0  # mm in an hour
+_CLOUDY, _FREEZING = 25, 0.5
 
 
 @attrs.frozen
@@ -70,14 +71,16 @@ def spot(latitude: float, longitude: float, elevation: float | None = None) -> S
 
 
 def sun(place: Spot, day: dt.date, offset: float) -> Sun:
-    """Returns sunrise and sunset of a day at `offset` seconds east of Greenwich; good to a quarter of an hour."""
+    """Returns sunrise and sunset of a day at `offset` seconds east of Greenwich; good to a few minutes."""
     declination = -_TILT * math.cos(2 * math.pi * (day.timetuple().tm_yday + 10) / 365.25)
     latitude = math.radians(max(-89.8, min(89.8, place.latitude)))
     cosine = (math.sin(_DAY_LIGHT_ANGLE) - math.sin(latitude) * math.sin(declination)) / (
         math.cos(latitude) * math.cos(declination)
     )
     half = math.acos(max(-1.0, min(1.0, cosine))) / (2 * math.pi) * 86_400
-    noon = 43_200 - place.longitude * 240 + offset
+    swing = 2 * math.pi * (day.timetuple().tm_yday - 81) / 364  # the equation of time, in minutes
+    early = 9.87 * math.sin(2 * swing) - 7.53 * math.cos(swing) - 1.5 * math.sin(swing)
+    noon = 43_200 - place.longitude * 240 + offset - 60 * early
     return Sun(noon - half, noon + half)
 
 
@@ -132,6 +135,6 @@ def _height(light: Sun, second: float) -> float:
 def _code(cover: float, fall: float, temperature: float) -> int:
     """Returns the WMO code 4677 for the sky."""
     if fall:
-        step = 0 if fall < 0.5 else 1 if fall < 2 else 2  # noqa: PLR2004 - mm: light, moderate, heavy
+        step = 0 if fall < _MODERATE else 1 if fall < _HEAVY else 2
         return (71, 73, 75)[step] if temperature < _FREEZING else (51, 61, 63)[step]
     return 0 if cover < _CLOUDY / 2 else 1 if cover < _CLOUDY else 2 if cover < 3 * _CLOUDY else 3

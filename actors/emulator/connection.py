@@ -6,7 +6,8 @@ from typing import Literal, Protocol
 import attrs
 import trio
 
-from actors.emulator import wire
+from actors.emulator import tokens, wire
+from actors.emulator.admission import Caller
 from actors.emulator.conversation import Conversation
 from actors.emulator.ears import Sound
 from actors.emulator.faculties import Faculties
@@ -15,8 +16,10 @@ from actors.emulator.intake import Intake
 from actors.emulator.link import Link
 from actors.emulator.protojson import INVALID_ARGUMENT, Breach
 from actors.emulator.requests import ClientMessage, Setup
+from actors.emulator.script import Script
 from actors.emulator.session import Session
 from actors.emulator.settings import Settings
+from actors.emulator.stage import Stage
 from actors.emulator.terms import Terms, agree
 from actors.emulator.wire import Json
 
@@ -49,6 +52,7 @@ class House(Protocol):
     settings: Settings
     handles: Handles
     faculties: Faculties
+    script: Script
     observe: Callable[[Observed], None] | None
 
     def is_live(self, session: str) -> bool:
@@ -62,15 +66,21 @@ class Connection:
     number: int
     link: Link
     house: House
-    version: str
+    caller: Caller
     _session: Session | None = attrs.field(default=None, init=False)
     _conversation: Conversation | None = attrs.field(default=None, init=False)
     _intake: Intake | None = attrs.field(default=None, init=False)
     _ready: trio.Event = attrs.field(factory=trio.Event, init=False)
     _began: float = attrs.field(default=0.0, init=False)
+    _before: float = attrs.field(default=0.0, init=False)
     _ends: float = attrs.field(default=0.0, init=False)
     _announced: bool = attrs.field(default=True, init=False)
     _alarm: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    _stage: Stage = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        part = self.house.script.enter(self.number, trio.current_time())
+        self._stage = Stage(part, self.link, self._transmit, self._take_late, self.go_away)
 
     @property
     def session(self) -> str:
@@ -107,6 +117,8 @@ class Connection:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._keep_time)
                 nursery.start_soon(self._converse)
+                nursery.start_soon(self._stage.run)
+                self._stage.connected()
                 await self.link.run(self._hear)
                 nursery.cancel_scope.cancel("the connection is over")
         finally:
@@ -115,6 +127,7 @@ class Connection:
                 connected = (now - self._began) * self.house.settings.time_scale
                 self.house.handles.ended(self._session.id, now, connected)
             if self.link.farewell is not None:
+                self._stage.part.leave()
                 self._note(f"closed {self.link.farewell.code} {self.link.farewell.reason}".rstrip())
 
     async def _converse(self) -> None:
@@ -127,7 +140,9 @@ class Connection:
         while True:
             now = trio.current_time()
             if now >= self._ends:
-                self.close(UNAVAILABLE, DEADLINE)
+                token = self.caller.token
+                expired = token is not None and now >= token.expires
+                self.close(UNAVAILABLE, tokens.EXPIRED_IN_SESSION if expired else DEADLINE)
                 return
             if not self._announced and now >= self._ends - lead:
                 self._announce()
@@ -147,6 +162,10 @@ class Connection:
     def _hear(self, raw: str | bytes) -> None:
         message = wire.parse(raw)
         self._observe(Observed(self.number, "message", self.session, message=message))
+        if self._stage.heard(message):
+            self._take(message)
+
+    def _take(self, message: ClientMessage) -> None:
         if self._intake is not None:
             self._intake.take(message)
         elif message.setup is not None:
@@ -154,30 +173,45 @@ class Connection:
         else:
             raise Breach("The first message must be setup.", INVALID_ARGUMENT)
 
+    def _take_late(self, message: ClientMessage) -> None:
+        """Takes a message that was held back: no reader is there to see what is wrong with it."""
+        try:
+            self._take(message)
+        except Breach as breach:
+            self.close(breach.code, breach.reason)
+
     def _set_up(self, setup: Setup) -> None:
-        terms = agree(setup, self.version)
+        caller, settings, handles = self.caller, self.house.settings, self.house.handles
+        if caller.token is not None:
+            setup = caller.token.effective(setup)
+        terms = self._stage.agreed(agree(setup, caller.version, vertex=caller.vertex))
+        terms = attrs.evolve(terms, signals=terms.signals or settings.voice_activity)
         session = self._restored(terms) if terms.handle else Session.new(terms.model.name)
         session.instruction = terms.instruction
         session.compression = terms.compression
-        self._session = session
-        settings, handles = self.house.settings, self.house.handles
-        before = handles.connected(session.id)
         conversation = Conversation(
             terms,
             session,
             self.house.faculties,
-            settings.pace,
+            self._stage.paced(settings.pace),
             send=self._send,
             keep=lambda: handles.issue(session.snapshot()),
             close=self.close,
             note=self._note,
+            direct=self._stage.directed,
+            drained=self.link.drained,
         )
+        conversation.weigh()
+        if caller.token is not None:
+            caller.token.begin(trio.current_time(), resuming=bool(terms.handle))
+        self._session = session
+        self._before = handles.connected(session.id)
         self._intake = Intake(conversation, on_sound=self._on_sound, on_picture=self._on_picture)
-        self._conversation = conversation
+        self._conversation = self._stage.conversation = conversation
         self._ready.set()
         self._note("set up")
-        self._send(wire.setup_complete())
-        self._start_clock(terms, before)
+        self._send(wire.setup_complete(session.id if caller.vertex else ""))
+        self._start_clock(terms)
         conversation.offer_handle()
 
     def _restored(self, terms: Terms) -> Session:
@@ -190,12 +224,15 @@ class Connection:
             raise Breach("The service is currently unavailable.", UNAVAILABLE)
         return Session.restored(snapshot)
 
-    def _start_clock(self, terms: Terms, before: float) -> None:
+    def _start_clock(self, terms: Terms) -> None:
         settings = self.house.settings
         life = settings.connection_life
         if terms.compression is None:
-            life = min(life, settings.session_limit - before)
+            life = min(life, settings.session_limit - self._before)
         self._ends, self._announced = self._began + life / settings.time_scale, False
+        token = self.caller.token
+        if token is not None and token.expires < self._ends:
+            self._ends, self._announced = token.expires, True  # of this end the client knows
         self._alarm.cancel("the setup is done")
 
     def _on_sound(self, sound: Sound) -> None:
@@ -204,14 +241,19 @@ class Connection:
     def _on_picture(self) -> None:
         if self._conversation is not None and self._conversation.terms.compression is None:
             settings = self.house.settings
-            self._end_by(self._began + settings.video_limit / settings.time_scale)
+            left = max(0.0, settings.video_limit - self._before)
+            self._end_by(self._began + left / settings.time_scale)
 
     def _send(self, message: Json) -> None:
+        self._stage.send(message)
+
+    def _transmit(self, message: Json) -> None:
         self._observe(Observed(self.number, "sent", self.session, sent=message))
         self.link.send(wire.encode(message))
 
     def _note(self, detail: str) -> None:
         self._observe(Observed(self.number, "state", self.session, detail=detail))
+        self._stage.noted(detail)
 
     def _observe(self, observed: Observed) -> None:
         if self.house.observe is not None:

@@ -19,9 +19,7 @@ def schema(value: object, path: str) -> Mapping[str, object]:
     for key, inner in protojson.struct(value, path).items():
         name, place = protojson.camel(key), protojson.join(path, key)
         if name not in _SCHEMA_FIELDS:
-            raise protojson.Breach(
-                f'Invalid JSON payload received. Unknown name "{key[:40]}" at {path!r}: Cannot find field.'
-            )
+            raise protojson.unknown(key, path)
         if inner is None:
             continue
         if name in {"properties", "defs"}:

@@ -126,6 +126,11 @@ class Detector:
     _loud: deque[bool] = attrs.field(factory=deque, init=False)
     _quiet_for: int = attrs.field(default=0, init=False)
 
+    @property
+    def sound(self) -> bytes:
+        """The open turn's sound so far; b"" between turns."""
+        return bytes(self._held) if self.speaking else b""
+
     def push(self, pcm: bytes) -> list[Event]:
         """Takes the next sound, whole samples, and tells what it brought."""
         sound = self._rest + pcm

@@ -12,7 +12,7 @@ from actors.emulator.requests import Blob
 _MIME = re.compile(r"audio/(?:pcm|l16)\s*(?:;.*)?", re.IGNORECASE)
 _RATE = re.compile(r";\s*rate\s*=\s*(\d+)\s*(?:;|$)", re.IGNORECASE)
 _SLOWEST, _FASTEST = 8_000, 192_000
-_LONGEST = 2 * RATE * 300  # bytes of one manually marked turn; the oldest sound is dropped beyond
+_LONGEST = 2 * RATE * 120  # bytes of one manually marked turn; the oldest sound is dropped beyond
 
 
 @attrs.frozen
@@ -65,6 +65,13 @@ class Ears:
             self._marked += pcm
             del self._marked[: max(0, len(self._marked) - _LONGEST)]
         return []
+
+    @property
+    def so_far(self) -> bytes:
+        """The sound of the open utterance, 16 kHz s16le mono; b"" if there is none."""
+        if self._detector is not None:
+            return self._detector.sound
+        return bytes(self._marked) if self.active else b""
 
     def pause(self) -> list[Started | Ended]:
         """The sound pauses (audioStreamEnd): open speech is over. Breach where the client marks activity."""

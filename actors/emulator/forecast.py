@@ -98,7 +98,7 @@ class _Request:
     def stamp(self, moment: dt.datetime) -> str | int:
         """Writes a local time as the request wants it."""
         if self.unix:
-            return int((moment - dt.datetime(1970, 1, 1)).total_seconds()) - self.offset  # noqa: DTZ001 - local, naive
+            return int(moment.replace(tzinfo=dt.UTC).timestamp()) - self.offset
         return moment.isoformat(timespec="minutes")
 
     def date(self, day: dt.date) -> str | int:
@@ -182,7 +182,7 @@ def _read(query: Mapping[str, str], now: dt.datetime) -> _Request:
     for name, value, limit in (("Latitude", latitude, 90), ("Longitude", longitude, 180)):
         if not -limit <= value <= limit:
             raise _Refused(f"{name} must be in range of -{limit} to {limit}°. Given: {value}.")
-    elevation = _number(query, "elevation", None, float) if query.get("elevation") else None
+    elevation = _number(query, "elevation", None, float) if query.get("elevation", "nan") != "nan" else None
     place = spot(latitude, longitude, elevation)
     zone, zone_name = _zone(query.get("timezone", "GMT"), place)
     local = now.astimezone(zone)

@@ -4,58 +4,62 @@ Every part that names a city or a topic refers to it once, and requests joined b
 is searched for each frame of sound stays small.
 """
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
-from actors.emulator.cities import names
+from actors.emulator.cities import City, names
 from actors.emulator.index import topics
+from actors.emulator.quantities import ONES, TENS
 
-_ONES = "one two three four five six seven eight nine".split()
-_TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_ONES, _TEENS, _TENS = ONES[1:10], ONES[10:], TENS
 
 _RULES = """\
 #JSGF V1.0;
 grammar assistant;
-public <said> = <small> | <asks> | <find> | <task> | <back>;
+public <said> = /1/ <small> | /1/ <asks> | /1/ <find> | /1/ <task> | /1/ <back> | /0.0000000001000/ <other>;
 <small> = hello [there] | hi [there] | hey [there] | good morning | good afternoon | good evening
   | [hello] how are you | what can you do | who are you | what is your name | can you hear me | help [me]
   | stop [please] | please stop | be quiet | wait | cancel [that] | never mind
   | yes [please] | no [thank you] | no thanks | okay | sure | correct
   | goodbye | good bye | bye [bye] | see you [later] | good night
   | thank you [very much] | thanks [a lot];
-<asks> = <ask> [and <asks>] | <ask> please;
-<ask> = <placed> <city> [<day>] | <unplaced> [<day>] | <follow> <city> [<day>];
+<asks> = <ask> [and <asks>] | /0.1/ <ask> please;
+<ask> = /1/ <placed> <city> [<day>] | /1/ <unplaced> [<day>] | /0.05/ <follow> <city> [<day>];
 <placed> = (what is | what's | how is | tell me) the weather [like] in | [the] weather in
   | what is the weather going to be [like] in | what is the forecast for | will it rain in | is it raining in
   | how (hot | cold | warm) is it in | what is the temperature in
   | what time is it in | (what is | what's | tell me) the time in | [the] time in;
 <unplaced> = what time is it | what is the time | tell me the time | (what is | how is) the weather [like];
-<follow> = what about | how about | in;
-<day> = today | tomorrow | now | right now | tonight;
+<follow> = what about | how about;
+<day> = /1/ today | /1/ tomorrow | /0.2/ now | /0.2/ right now | /0.2/ tonight;
 <find> = (search [the web] for | look up | tell me about) <topic> | <question>;
 <task> = [please] tell me a [long | short] story [please] | tell me another story | tell me a joke
   | [please] count [up] to <number> [please] | count from one to <number>
   | set a timer for <number> (second | seconds | minute | minutes);
 <back> = what did i [just] ask [you] | what did i say | what did you [just] say | what was my [last] question
-  | [please] repeat that [please] | [please] say that again [please] | say it again;
+  | [please] repeat that [please] | [please] say that again [please];
+<other> = <sound> [<other>];
 """
-
-
-def numbers() -> tuple[str, ...]:
-    """Returns the words for 1 to 100, in order."""
-    tens = [f"{ten} {one}".rstrip() for ten in _TENS for one in ("", *_ONES)]
-    return (*_ONES, *_TEENS, *tens, "one hundred")
+_PHONES_WORDS = """
+AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH
+"""
+_PHONES = _PHONES_WORDS.split()
+_METROPOLIS, _RAREST = 3_000_000, 0.0003
+OTHER = "sound_"
+"""How the words begin that stand for one speech sound each. A row of them competes with the requests for whatever is
+said, and wins over them where something else is said."""
 
 
 def grammar() -> str:
     """Returns the whole grammar in the Java Speech Grammar Format."""
     lists: dict[str, Iterable[str]] = {
-        "city": names(),
+        "city": [f"/{_weight(places[0]):.5f}/ {name}" for name, places in names().items()],
         "topic": [name for topic in topics() for name in topic.names],
         "question": [question for topic in topics() for question in topic.questions],
+        "sound": [OTHER + phone.lower() for phone in _PHONES],
     }
     rules = [f"<{rule}> = {' | '.join(sorted(set(phrases)))};" for rule, phrases in lists.items()]
     small, tens, ones = (" | ".join(part) for part in (_ONES + _TEENS, _TENS, _ONES))
@@ -63,23 +67,33 @@ def grammar() -> str:
     return _RULES + "\n".join(rules) + "\n"
 
 
+def _weight(city: City) -> float:
+    """Returns how likely a city is asked for: of two that sound alike, the larger is more likely meant."""
+    return float(max(_RAREST, min(1.0, city.population / _METROPOLIS) ** 2.0))
+
+
 @cache
 def words() -> frozenset[str]:
     """Returns every word the grammar can hear."""
-    text = "\n".join(line for line in grammar().splitlines() if not line.startswith(("#", "grammar")))
-    for mark in "<>=|[]();":
-        text = text.replace(mark, f" {mark} ")
-    found, inside = set(), False
-    for token in text.split():
-        if token in "<>":
-            inside = token == "<"
-        elif token.replace("'", "").isalnum() and not inside and token != "public":
-            found.add(token)
-    return frozenset(found)
+    rules = grammar().partition(";\npublic")[2]
+    return frozenset(re.findall(r"[a-z']+", re.sub(rf"<\w+>|/[\d.]+/|{OTHER}\w+", " ", rules)))
 
 
-@cache
-def own_pronunciations() -> Mapping[str, tuple[str, ...]]:
-    """Returns the words that are said otherwise than the model's dictionary has it, or not in it: ARPABET phones."""
+def pronunciations(dictionary: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
+    """Returns the ways each word may be said, as ARPABET phones: the dictionary's, our own, and the sounds.
+
+    `dictionary` is the lines of a pronouncing dictionary in CMU's format.
+    """
     data = tomllib.loads(Path(__file__).with_name("pronunciations.toml").read_text(encoding="utf-8"))
-    return {word: tuple(said) for word, said in data["words"].items()}
+    wanted = words()
+    found: dict[str, dict[str, None]] = {}
+    for line in dictionary:
+        entry, phones = line.split(maxsplit=1)
+        word = entry.partition("(")[0]
+        if word in wanted:
+            found.setdefault(word, {})[phones.strip()] = None
+    for word, ways in data["words"].items():
+        if word in wanted:
+            found.setdefault(word, {}).update(dict.fromkeys(ways))
+    sounds = {OTHER + phone.lower(): (phone,) for phone in _PHONES}
+    return {word: tuple(ways) for word, ways in found.items()} | sounds

@@ -26,19 +26,25 @@ class _Life:
 
 @attrs.define
 class Handles:
-    """At most `limit` snapshots under their handles, the oldest forgotten first; and how their sessions fare."""
+    """At most `limit` snapshots under their handles, and `heaviest` bytes; and how their sessions fare.
+
+    The oldest are forgotten first.
+    """
 
     limit: int = 1000
+    heaviest: int = 64 << 20
     life: float = LIFE
     _kept: OrderedDict[str, Snapshot] = attrs.field(factory=OrderedDict, init=False)
+    _weight: int = attrs.field(default=0, init=False)
     _lives: dict[str, _Life] = attrs.field(factory=dict, init=False)
 
     def issue(self, snapshot: Snapshot) -> str:
         """Keeps the snapshot and gives a handle never given before."""
         handle = secrets.token_urlsafe(48)
         self._kept[handle] = snapshot
-        while len(self._kept) > self.limit:
-            self._kept.popitem(last=False)
+        self._weight += snapshot.weight
+        while len(self._kept) > self.limit or self._weight > self.heaviest:
+            self._drop(next(iter(self._kept)))
         return handle
 
     def find(self, handle: str, now: float) -> Snapshot | None:
@@ -58,9 +64,12 @@ class Handles:
         life.connected += seconds
         life.ended = now
         for handle in [handle for handle, snapshot in self._kept.items() if self._stale(snapshot, now)]:
-            del self._kept[handle]
+            self._drop(handle)
         known = {snapshot.session for snapshot in self._kept.values()}
         self._lives = {name: life for name, life in self._lives.items() if name in known or life.ended == math.inf}
+
+    def _drop(self, handle: str) -> None:
+        self._weight -= self._kept.pop(handle).weight
 
     def _stale(self, snapshot: Snapshot, now: float) -> bool:
         life = self._lives.get(snapshot.session)

@@ -36,6 +36,11 @@ def topics() -> tuple[Topic, ...]:
     )
 
 
+def answers(text: str) -> bool:
+    """Tells whether plain `text` is word for word a question of the index."""
+    return any(text in topic.questions for topic in topics())
+
+
 def find(text: str) -> Topic | None:
     """Returns the topic that plain `text` asks for: its question, its name, or most of the words of either."""
     wanted = _content(text)
@@ -55,10 +60,11 @@ def find(text: str) -> Topic | None:
 
 
 _ENOUGH = 0.75
-_EMPTY = frozenset(
-    "a about an and are did do does for in is it me of on search tell the to was were what when where who why how"
-    " look up find out web please".split()
-)
+_EMPTY_WORDS = """
+a about an and are did do does for in is it me of on search tell the to was were what when where who why how
+look up find out web please
+"""
+_EMPTY = frozenset(_EMPTY_WORDS.split())
 
 
 def _content(text: str) -> frozenset[str]:

@@ -1,13 +1,15 @@
 """What the client's messages do to a conversation: one synchronous step each, in the order they came."""
 
+from collections import deque
 from collections.abc import Callable
 
 import attrs
 import trio
 
 from actors.audio.resample import resample
-from actors.emulator import terms
+from actors.emulator import terms, wire
 from actors.emulator.conversation import Conversation
+from actors.emulator.costs import NOTHING, Cost, audio_cost, text_cost
 from actors.emulator.detector import RATE, Ended, Started
 from actors.emulator.ears import Ears, Sound
 from actors.emulator.protojson import Breach
@@ -19,10 +21,10 @@ from actors.emulator.requests import (
     FunctionResponse,
     RealtimeInput,
 )
-from actors.emulator.session import NOTHING, Cost, audio_cost, text_cost
 from actors.emulator.turn import Prompt, Reply
-from actors.emulator.vocabulary import Scheduling
+from actors.emulator.vocabulary import Scheduling, TurnCoverage
 
+_MARKS = 1000  # sound messages of which it is known when they ended
 _ROLES = {"": "user", "user": "user", "model": "model"}
 
 
@@ -37,6 +39,7 @@ class Intake:
     _seeding: bool = attrs.field(init=False)
     _pictures: Cost = attrs.field(default=NOTHING, init=False)
     _counted: float = attrs.field(default=0.0, init=False)
+    _heard: deque[tuple[int, float]] = attrs.field(factory=lambda: deque(maxlen=_MARKS), init=False)
 
     def __attrs_post_init__(self) -> None:
         self._ears = Ears(self.conversation.terms.detection)
@@ -46,8 +49,11 @@ class Intake:
         """Does what the message asks for; Breach where it may not be asked, or not now."""
         if message.setup is not None:
             raise Breach("setup must be the first message and may only be sent once.")
+        self.conversation.consumed += 1
         if message.realtime_input is not None:
             self._realtime(message.realtime_input)
+            if message.realtime_input.audio is not None:
+                return
         if message.client_content is not None:
             self._content(message.client_content)
         if message.tool_response is not None:
@@ -55,11 +61,12 @@ class Intake:
                 self._response(response)
         if message.context_update is not None:
             self._update(message.context_update)
+        self.conversation.weigh()
 
     def _realtime(self, message: RealtimeInput) -> None:
         if message.activity_start is not None:
             self._ears.mark_start()
-            self._began()
+            self._began(self._ears.seconds)
         for blob in (*([message.audio] if message.audio else []), *message.media_chunks):
             if blob.mime_type.startswith("image/"):
                 self._picture()
@@ -81,20 +88,28 @@ class Intake:
 
     def _sound(self, sound: Sound) -> None:
         self.on_sound(sound)
-        self._follow(self._ears.hear(sound))
+        events = self._ears.hear(sound)
+        self._heard.append((self.conversation.consumed, self._ears.seconds))
+        self._follow(events)
+        if self.conversation.captions is not None and self.conversation.user_speaks:
+            self.conversation.captions.hear(self._ears.so_far, self._ears.seconds)
 
     def _picture(self) -> None:
-        self._pictures += Cost(image=self.conversation.terms.picture_tokens)
         self.on_picture()
+        terms = self.conversation.terms
+        if terms.coverage is not TurnCoverage.TURN_INCLUDES_ONLY_ACTIVITY or self.conversation.user_speaks:
+            self._pictures += Cost(image=terms.picture_tokens)
 
     def _follow(self, events: list[Started | Ended]) -> None:
         for event in events:
             if isinstance(event, Started):
-                self._began()
+                self._began(event.at / RATE)
             else:
                 self._ended(event)
 
-    def _began(self) -> None:
+    def _began(self, at: float) -> None:
+        self.conversation.uncovered(max((index for index, end in self._heard if end <= at), default=0))
+        self._signal(at, active=True)
         self.conversation.note("speech began")
         self.conversation.user_speaks = True
         if self.conversation.terms.interruptible:
@@ -103,10 +118,19 @@ class Intake:
     def _ended(self, event: Ended) -> None:
         self.conversation.note("speech ended")
         self.conversation.user_speaks = False
-        seconds = len(event.pcm) / 2 / RATE
-        if self.conversation.terms.everything_counts:
+        seconds, end = len(event.pcm) / 2 / RATE, event.at / RATE
+        self._signal(end, active=False)
+        if self.conversation.captions is not None:
+            self.conversation.captions.over()
+        span = end - seconds, end
+        if self.conversation.terms.coverage is TurnCoverage.TURN_INCLUDES_ALL_INPUT:
             seconds, self._counted = self._ears.seconds - self._counted, self._ears.seconds
-        self._ask(Prompt(pcm=event.pcm, cost=audio_cost(seconds)))
+        self._ask(Prompt(pcm=event.pcm, cost=audio_cost(seconds), span=span))
+
+    def _signal(self, at: float, *, active: bool) -> None:
+        if self.conversation.terms.signals:
+            for message in wire.voice_activity(active=active, at=at):
+                self.conversation.send(message)
 
     def _ask(self, prompt: Prompt) -> None:
         cost, self._pictures = prompt.cost + self._pictures, NOTHING
@@ -167,7 +191,8 @@ class Intake:
         if call is None:
             conversation.note("late response")
             return
-        conversation.session.remember("user", "", text_cost(str(response.response)))
+        cost = text_cost(str(response.response))
+        conversation.session.remember("user", "", cost)
         if call.blocking:
             conversation.answer_blocking(call, response.response)
             return
@@ -180,7 +205,8 @@ class Intake:
         urgent = response.scheduling is Scheduling.INTERRUPT
         if urgent:
             conversation.interrupt()
-        conversation.tell(Reply(call, response.response, trio.current_time()), first=urgent)
+        reply = Reply(call, response.response, trio.current_time(), cost, urgent)
+        conversation.tell(reply, first=urgent)
 
     def _update(self, update: ContextUpdate) -> None:
         model = self.conversation.terms.model
@@ -189,4 +215,4 @@ class Intake:
         if update.system_instruction is not None:
             self.conversation.session.instruction = update.system_instruction.text
         if update.tools is not None:
-            self.conversation.offer = terms.offer(update.tools.tools, model)
+            self.conversation.equip(terms.offer(update.tools.tools, model))

@@ -19,10 +19,12 @@ from actors.emulator.protojson import Breach
 LONGEST_MESSAGE = 4 << 20
 """Bytes of one client message; more is refused with 1009."""
 
+_MOST_PIECES = 20_000  # of one message; empty ones weigh nothing and still take room
 TOO_BIG = 1009
 DROPPED = 1006
 _READ = 64 << 10
-_UNREAD = 64 << 20  # bytes a client may leave unread before it is taken for dead
+_UNREAD = 16 << 20  # bytes a client may leave unread before it is taken for dead
+_MUCH = 1 << 20  # bytes unread with which the model stops to talk on
 _GRACE = 3.0  # seconds for the far end to answer a close frame, and to take what is still queued
 
 
@@ -36,15 +38,22 @@ class Farewell:
 
 @attrs.define(eq=False)
 class Link:
-    """Frames in, frames out. Owns the stream from `run` on and closes it. `answers_pings` may be switched off."""
+    """Frames in, frames out. Owns the stream from `run` on and closes it.
+
+    `answers_pings` may be switched off; `answer_ping` is given each pong's bytes in place of sending them. Before
+    `stalled_until` nothing that comes is read.
+    """
 
     stream: trio.abc.Stream
     leftover: bytes = b""
     answers_pings: bool = True
+    answer_ping: Callable[[bytes], None] | None = None
+    stalled_until: float = 0.0
     farewell: Farewell | None = attrs.field(default=None, init=False)
     _frames: Connection = attrs.field(factory=lambda: Connection(ConnectionType.SERVER), init=False)
     _outgoing: deque[bytes] = attrs.field(factory=deque, init=False)
     _queued: int = attrs.field(default=0, init=False)
+    _space: trio.Event = attrs.field(factory=trio.Event, init=False)
     _wake: trio.Event = attrs.field(factory=trio.Event, init=False)
     _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     _message: list[str | bytes] = attrs.field(factory=list, init=False)
@@ -56,10 +65,18 @@ class Link:
         """Whether messages still go through."""
         return self._frames.state is ConnectionState.OPEN and self.farewell is None
 
-    def send(self, payload: bytes) -> None:
-        """Queues one binary message; after a close it is dropped."""
+    def send(self, payload: bytes | str) -> None:
+        """Queues one message, text as a text message; after a close it is dropped."""
         if self.open:
-            self._queue(self._frames.send(BytesMessage(data=payload)))
+            whole = TextMessage(data=payload) if isinstance(payload, str) else BytesMessage(data=payload)
+            self._queue(self._frames.send(whole))
+
+    async def drained(self) -> None:
+        """Waits until the client has read enough that more can be sent."""
+        await trio.lowlevel.checkpoint()
+        while self._queued > _MUCH:
+            self._space = trio.Event()
+            await self._space.wait()
 
     def send_raw(self, data: bytes) -> None:
         """Queues bytes that go onto the wire as they are, frame or not."""
@@ -122,6 +139,7 @@ class Link:
                 self._outgoing.clear()
                 await self.stream.send_all(data)
                 self._queued -= len(data)
+                self._space.set()
             if self._over:
                 return
             self._wake = trio.Event()
@@ -133,6 +151,8 @@ class Link:
             if data and not self._take(bytes(data), hear):
                 return
             data = await self.stream.receive_some(_READ)
+            while trio.current_time() < self.stalled_until:  # noqa: ASYNC110 - it may be put off meanwhile
+                await trio.sleep_until(self.stalled_until)
             if not data:
                 return
 
@@ -143,7 +163,7 @@ class Link:
             if isinstance(event, CloseConnection):
                 return self._part(event)
             if isinstance(event, Ping) and self.open and self.answers_pings:
-                self._queue(self._frames.send(event.response()))
+                (self.answer_ping or self._queue)(self._frames.send(event.response()))
             elif isinstance(event, TextMessage | BytesMessage) and self.open:
                 self._gather(event, hear)
         return True
@@ -161,7 +181,7 @@ class Link:
     def _gather(self, event: TextMessage | BytesMessage, hear: Callable[[str | bytes], None]) -> None:
         self._message.append(event.data if isinstance(event.data, str) else bytes(event.data))
         self._size += len(event.data)
-        if self._size > LONGEST_MESSAGE:
+        if self._size > LONGEST_MESSAGE or len(self._message) > _MOST_PIECES:
             self.close(TOO_BIG, f"Message exceeds {LONGEST_MESSAGE} bytes.")
             return
         if not event.message_finished:

@@ -28,16 +28,19 @@ _POLITE = re.compile(
 )
 _ASKED = re.compile(
     r"what did i (?:just )?(?:ask|say|want)(?: you)?(?: (?:before|last|first|about|earlier|just now))*"
-    r"|what (?:was|is) my (?:last |first |previous )?(?:question|request)|do you remember (?:what i asked|my question).*"
+    r"|what (?:was|is) my (?:last |first |previous )?(?:question|request)"
+    r"|do you remember (?:what i asked|my question).*"
 )
 _SAID = re.compile(
-    r"what did you (?:just )?say|(?:please )?(?:repeat|say) (?:that|it)(?: again)?|say again|repeat|(?:come|say that) again"
-    r"|what was that|pardon(?: me)?|excuse me"
+    r"what did you (?:just )?say|(?:please )?(?:repeat|say) (?:that|it)(?: again)?|say again|repeat"
+    r"|(?:come|say that) again|what was that|pardon(?: me)?|excuse me"
 )
 _SEARCH = re.compile(
-    r"(?:search|google|look)(?: (?:the )?(?:web|internet))?(?: (?:for|up))? (?P<web>.+)|find(?: out)? (?:about )?(?P<out>.+)"
+    r"(?:search|google|look)(?: (?:the )?(?:web|internet))?(?: (?:for|up))? (?P<web>.+)"
+    r"|find(?: out)? (?:about )?(?P<out>.+)"
     r"|(?:tell me|what do you know) (?:something |more )?about (?P<about>.+)"
 )
+_CONSENT = re.compile(r"\b(?:may|shall|should) i\b")
 _COUNT = re.compile(r"count\b.*")
 _MOST_COUNTED = 1000
 
@@ -77,6 +80,23 @@ def respond(
 def _bare(said: str) -> str:
     text = _POLITE.sub("", said)
     return text.removesuffix(" please").removesuffix(" for me") or said
+
+
+def _consenting(scene: Scene) -> Replies:
+    """A yes to "may I ...?" does what was asked for before that question."""
+    yes = small_talk("yes")
+    asked = scene.context[-1] if scene.context else None
+    if small_talk(scene.said) != yes or asked is None or asked.who != "model":
+        return ()
+    if not _CONSENT.search(plain(asked.text)):
+        return ()
+    for place in range(len(scene.context) - 1, -1, -1):
+        earlier = scene.context[place]
+        if earlier.who == "user":
+            replies = respond(earlier.text, scene.context[:place], scene.declared, search=scene.search)
+            if calls := tuple(reply for reply in replies if isinstance(reply, Call)):
+                return calls
+    return ()
 
 
 def _passing(scene: Scene) -> Replies:
@@ -152,6 +172,8 @@ def _timing(scene: Scene) -> Replies:
 
 
 def _asking(scene: Scene) -> Replies:
+    if index.answers(scene.text):
+        return ()  # "how hot is the sun" is no question about the weather
     found = asks(scene.text, before=_kind_before(scene.context))
     return tuple(_asked(ask, scene) for ask in found)
 
@@ -209,6 +231,7 @@ def _calling(scene: Scene) -> Replies:
 
 
 _INTENTS: tuple[Callable[[Scene], Replies], ...] = (
+    _consenting,
     _passing,
     _remembering,
     _repeating,

@@ -4,6 +4,7 @@ Nothing here knows a message; `terms` holds a setup against these entries.
 """
 
 import enum
+import re
 
 import attrs
 
@@ -41,7 +42,9 @@ class Model:
     `window` is in tokens. `blocks` is what a declaration without behavior means. `seeding_only` models take client
     content as initial history and at no other time. `updates` models take a contextUpdate. `reports_status` models say
     with every turnComplete whether more follows by itself. A model that `works_on` completes its turn while functions
-    still run; the others leave a turn open that has only made calls.
+    still run; the others leave a turn open that has only made calls. One that `cuts_in` speaks about an INTERRUPT
+    answer even while the user speaks. `every_picture` counts, or only those that come while the user is active.
+    `developer` and `vertex` tell on which of the two platforms the model is served.
     """
 
     name: str
@@ -54,7 +57,11 @@ class Model:
     updates: bool = False
     reports_status: bool = False
     works_on: bool = False
+    cuts_in: bool = False
+    every_picture: bool = True
     window: int = 131_072
+    developer: bool = True
+    vertex: bool = False
 
 
 MODELS = {
@@ -69,6 +76,7 @@ MODELS = {
             affective=Option.REMOVED,
             updates=True,
             reports_status=True,
+            vertex=True,
         ),
         Model(
             "models/gemini-3.8-live-extended-thinking",
@@ -80,6 +88,7 @@ MODELS = {
             updates=True,
             reports_status=True,
             works_on=True,
+            vertex=True,
         ),
         Model(
             "models/gemini-3.1-flash-live-preview",
@@ -97,7 +106,36 @@ MODELS = {
             blocks=True,
             proactive=Option.CHOICE,
             affective=Option.CHOICE,
+            cuts_in=True,
+            every_picture=False,
+        ),
+        Model(
+            "models/gemini-live-2.5-flash-native-audio",
+            thinking=Thinking.BUDGET,
+            waiting=Waiting.EITHER,
+            blocks=True,
+            proactive=Option.CHOICE,
+            affective=Option.CHOICE,
+            cuts_in=True,
+            every_picture=False,
+            developer=False,
+            vertex=True,
         ),
     )
 }
 """Every model served, by its full name."""
+
+_VERTEX_NAME = re.compile(r"(?:projects/[^/]+/locations/[^/]+/)?publishers/google/models/([^/]+)")
+
+
+def find(name: str, *, vertex: bool = False) -> Model | None:
+    """Gives the model of that name on either platform; None if it is not served there.
+
+    Vertex takes `publishers/google/models/NAME`, also within a project and location.
+    """
+    if not vertex:
+        model = MODELS.get(name)
+        return model if model and model.developer else None
+    inner = _VERTEX_NAME.fullmatch(name)
+    model = MODELS.get(f"models/{inner[1]}") if inner else None
+    return model if model and model.vertex else None

@@ -89,7 +89,7 @@ def _record(kind: type[attrs.AttrsInstance]) -> Reader:
         for key, inner in given.items():
             name, read_field = fields().get(key, ("", verbatim))
             if not name:
-                raise _unknown(key, path)
+                raise unknown(key, path)
             if inner is None:
                 continue
             if name in found:
@@ -195,7 +195,8 @@ def wrong(path: str, expected: str, found: object) -> Breach:
     return Breach(f"Invalid value at {path!r} (TYPE_{expected}), {_show(found)}")
 
 
-def _unknown(name: str, path: str) -> Breach:
+def unknown(name: str, path: str) -> Breach:
+    """Builds the error for a field there is not."""
     place = f" at {path!r}" if path else ""
     return Breach(f'Invalid JSON payload received. Unknown name "{name[:_SHOWN]}"{place}: Cannot find field.')
 

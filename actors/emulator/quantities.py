@@ -2,11 +2,15 @@
 
 import re
 
-ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
-    " seventeen eighteen nineteen"
-).split()
-TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_ONES_WORDS = """
+zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+seventeen eighteen nineteen
+"""
+ONES = _ONES_WORDS.split()
+_TENS_WORDS = """
+twenty thirty forty fifty sixty seventy eighty ninety
+"""
+TENS = _TENS_WORDS.split()
 SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 
 _VALUES = {word: value for value, word in enumerate(ONES)} | {word: 10 * n for n, word in enumerate(TENS, start=2)}

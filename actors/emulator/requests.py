@@ -221,6 +221,7 @@ class Setup:
     realtime_input_config: RealtimeInputConfig = RealtimeInputConfig()
     proactivity: Proactivity | None = None
     history_config: HistoryConfig = HistoryConfig()
+    explicit_vad_signal: bool | None = None  # Vertex's alone: elsewhere an unknown name
     safety_settings: tuple[SafetySetting, ...] = ()
     labels: Mapping[str, str] = attrs.field(factory=dict)
 

@@ -5,8 +5,9 @@
 """
 
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 
@@ -15,16 +16,20 @@ import trio
 
 from actors.emulator import door, forecast
 from actors.emulator import mind as default_mind
-from actors.emulator.admission import admit
+from actors.emulator.admission import admit, makes_token, refusal
 from actors.emulator.connection import UNAVAILABLE, Connection, Observed
 from actors.emulator.door import Request, Response
 from actors.emulator.faculties import Faculties, Listener, Mind, Speaker
 from actors.emulator.handles import Handles
 from actors.emulator.link import Link
 from actors.emulator.protojson import Breach
+from actors.emulator.scenario import Scenario
+from actors.emulator.script import Script
 from actors.emulator.settings import Settings
+from actors.emulator.tokens import Tokens
 
 GOING_AWAY = 1001
+_MOMENT = 0.25  # seconds in which a client's first message is here
 _FAREWELL = 3.0  # seconds for clients to answer the last close frame
 
 
@@ -56,7 +61,7 @@ class Service:
     """A Live service for any number of streams. Sessions outlive connections here, and nowhere else.
 
     Without `voice`, `hearing` and `mind` the real ones are used, and loaded when first needed. `observe` is called
-    synchronously with everything that happens.
+    synchronously with everything that happens. A `scenario` has its say in all of that.
     """
 
     def __init__(
@@ -67,10 +72,14 @@ class Service:
         observe: Callable[[Observed], None] | None = None,
         *,
         mind: Mind | None = None,
+        scenario: Scenario | None = None,
     ) -> None:
-        self.settings = settings or Settings()
+        scenario = scenario or Scenario()
+        self.settings = scenario.over(settings or Settings())
+        self.script = Script(scenario, self.settings.time_scale)
         self.faculties = Faculties(voice, hearing, threads=self.settings.threads, mind=mind or default_mind)
         self.handles = Handles(self.settings.handles)
+        self.tokens = Tokens(self.settings.tokens)
         self.observe = observe
         self._connections: dict[int, Connection] = {}
         self._lobby: set[trio.CancelScope] = set()
@@ -91,22 +100,37 @@ class Service:
             await trio.aclose_forcefully(stream)
             return
         entered = None
-        with trio.CancelScope() as scope:
-            self._lobby.add(scope)
-            try:
-                entered = await door.enter(stream, self.answer)
-            finally:
-                self._lobby.discard(scope)
+        with self._waiting():
+            entered = await door.enter(stream, self.answer)
         if entered is not None:
             await self._serve_live(stream, *entered)
 
     def answer(self, request: Request) -> Response:
         """Answers a request that is no WebSocket."""
+        if makes_token(request):
+            return refusal(request, self.settings.key) or self._make_token(request.body)
         found = forecast.reply(request.path, request.query) if request.method == "GET" else None
         if found is None:
             return door.failure(HTTPStatus.NOT_FOUND, f"Nothing is served at {request.method} {request.path[:80]}.")
         status, body = found
         return Response(status, body)
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """Counts a caller that has no conversation; it is dropped when the service ends."""
+        with trio.CancelScope() as scope:
+            self._lobby.add(scope)
+            try:
+                yield
+            finally:
+                self._lobby.discard(scope)
+
+    def _make_token(self, body: bytes) -> Response:
+        try:
+            name = self.tokens.make(body, trio.current_time(), datetime.now(UTC), self.settings.time_scale)
+        except Breach as breach:
+            return door.failure(HTTPStatus.BAD_REQUEST, breach.reason)
+        return Response(HTTPStatus.OK, {"name": name})
 
     def close(self) -> None:
         """Ends every connection with 1001, and drops those that are no WebSockets."""
@@ -118,20 +142,40 @@ class Service:
     async def _serve_live(self, stream: trio.abc.Stream, request: Request, leftover: bytes) -> None:
         link = Link(stream, leftover)
         try:
-            version = admit(request, self.settings.key)
+            caller = admit(request, self.settings.key, self.tokens, trio.current_time())
             if len(self._connections) >= self.settings.connections:
                 raise Breach("The service is currently unavailable.", UNAVAILABLE)
         except Breach as breach:
-            link.close(breach.code, breach.reason)
-            await link.run(lambda _raw: None)
+            with self._waiting():
+                await _turn_away(link, breach)
             return
         self._count += 1
-        connection = Connection(self._count, link, self, version)
+        connection = Connection(self._count, link, self, caller)
         self._connections[connection.number] = connection
         try:
             await connection.run()
         finally:
             del self._connections[connection.number]
+
+
+async def _turn_away(link: Link, breach: Breach) -> None:
+    """Refuses a caller once it has said something, or a moment later.
+
+    The official client takes a close frame that is there before its setup for a broken connection; from the real
+    service, a network away, none ever is.
+    """
+
+    def refuse(_raw: str | bytes) -> None:
+        raise breach
+
+    async def refuse_later() -> None:
+        await trio.sleep(_MOMENT)
+        link.close(breach.code, breach.reason)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(refuse_later)
+        await link.run(refuse)
+        nursery.cancel_scope.cancel("the caller is gone")
 
 
 @asynccontextmanager

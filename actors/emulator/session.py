@@ -3,56 +3,17 @@
 A session outlives its connections: a `Snapshot` of it, kept under a handle, is what a later connection goes on from.
 """
 
-import math
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import attrs
 
+from actors.emulator.costs import NOTHING, Cost, text_cost
 from actors.emulator.mind import Call, Exchange
 from actors.emulator.terms import Compression
 
-AUDIO_TOKENS = 25
-"""Tokens per second of sound, in and out (live-protocol 5.1, 5.2)."""
-
-_CHARACTERS_PER_TOKEN = 4
-
-
-@attrs.frozen
-class Cost:
-    """Tokens by modality."""
-
-    text: int = 0
-    audio: int = 0
-    image: int = 0
-
-    @property
-    def total(self) -> int:
-        """All of them."""
-        return self.text + self.audio + self.image
-
-    def __add__(self, other: "Cost") -> "Cost":
-        return Cost(self.text + other.text, self.audio + other.audio, self.image + other.image)
-
-    def details(self) -> list[dict[str, object]]:
-        """The modalities that cost anything, as usageMetadata lists them."""
-        parts = (("TEXT", self.text), ("AUDIO", self.audio), ("IMAGE", self.image))
-        return [{"modality": name, "tokenCount": count} for name, count in parts if count]
-
-
-NOTHING = Cost()
-"""What silence costs."""
-
-
-def text_cost(text: str) -> Cost:
-    """Tells what a text costs."""
-    return Cost(text=math.ceil(len(text) / _CHARACTERS_PER_TOKEN))
-
-
-def audio_cost(seconds: float) -> Cost:
-    """Tells what so much sound costs."""
-    return Cost(audio=math.ceil(round(seconds * AUDIO_TOKENS, 6)))
+_ENTRY_BYTES = 200
 
 
 @attrs.frozen
@@ -86,18 +47,28 @@ class Snapshot:
     entries: tuple[Entry, ...] = ()
     turns: int = 0
 
+    @property
+    def weight(self) -> int:
+        """About how many bytes it takes to keep this, were nothing of it kept elsewhere."""
+        return sum(_ENTRY_BYTES + 4 * len(entry.exchange.text) for entry in self.entries)
+
 
 @attrs.define
 class Session:
-    """The memory of a conversation. `instruction` is what every turn pays for besides the entries."""
+    """The memory of a conversation. `instruction` and `tools` are what every turn pays for besides the entries."""
 
     id: str
     model: str
     instruction: str = ""
+    tools: Cost = NOTHING
     compression: Compression | None = None
     turns: int = 0
     _entries: list[Entry] = attrs.field(factory=list, alias="entries")
     _calls: dict[str, OpenCall] = attrs.field(factory=dict, init=False)
+    _spent: Cost = attrs.field(default=NOTHING, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._recount()
 
     @classmethod
     def new(cls, model: str) -> "Session":
@@ -126,12 +97,16 @@ class Session:
     @property
     def cost(self) -> Cost:
         """What the context costs as a prompt."""
-        return sum((entry.cost for entry in self._entries), text_cost(self.instruction))
+        return self._spent + text_cost(self.instruction) + self.tools
 
     def remember(self, who: Literal["user", "model"], text: str, cost: Cost) -> None:
         """Adds what was said; nothing said and nothing paid leaves no trace."""
         if text or cost.total:
             self._entries.append(Entry(Exchange(who, text), cost))
+            self._spent += cost
+
+    def _recount(self) -> None:
+        self._spent = sum((entry.cost for entry in self._entries), NOTHING)
 
     @property
     def unanswered(self) -> bool:
@@ -143,20 +118,28 @@ class Session:
         """Takes what the user said since the model last spoke out of the context, to be asked again; with its cost."""
         taken: list[Entry] = []
         while self._entries and self._entries[-1].exchange.who == "user":
-            taken.insert(0, self._entries.pop())
+            taken.append(self._entries.pop())
+        taken.reverse()
+        self._recount()
         words = " ".join(entry.exchange.text for entry in taken if entry.exchange.text)
         return words, sum((entry.cost for entry in taken), NOTHING)
 
     def compress(self) -> int:
-        """Drops the oldest entries down to the target once the context has passed the trigger; tells how many."""
+        """Drops the oldest turns down to the target once the context has passed the trigger; tells how many entries.
+
+        What is left begins with something the user said, as with the real service; the newest entry always stays.
+        """
         if self.compression is None or self.cost.total <= self.compression.trigger:
             return 0
         kept = self.cost.total
         dropped = 0
-        while dropped < len(self._entries) - 1 and kept > self.compression.target:
+        while dropped < len(self._entries) - 1 and (
+            kept > self.compression.target or self._entries[dropped].exchange.who != "user"
+        ):
             kept -= self._entries[dropped].cost.total
             dropped += 1
         del self._entries[:dropped]
+        self._recount()
         return dropped
 
     def open(self, calls: Sequence[tuple[Call, bool]]) -> list[OpenCall]:
@@ -182,22 +165,21 @@ class Session:
             del self._calls[id_]
         return ids
 
+    def cancel_all(self) -> list[str]:
+        """Closes all open calls; gives their ids."""
+        ids = list(self._calls)
+        self._calls.clear()
+        return ids
+
+    def forget(self) -> None:
+        """Loses everything that was said."""
+        self._entries.clear()
+        self._recount()
+
     @property
     def has_open_calls(self) -> bool:
         """Whether the client owes an answer."""
         return bool(self._calls)
-
-
-def usage(prompt: Cost, response: Cost, thoughts: int = 0) -> Mapping[str, object]:
-    """Gives the usageMetadata of a turn."""
-    found: dict[str, object] = {
-        "promptTokenCount": prompt.total,
-        "responseTokenCount": response.total,
-        "totalTokenCount": prompt.total + response.total + thoughts,
-        "promptTokensDetails": prompt.details(),
-        "responseTokensDetails": response.details(),
-    }
-    return found | ({"thoughtsTokenCount": thoughts} if thoughts else {})
 
 
 def fragments(text: str, words: int = 3) -> Iterator[str]:

@@ -16,7 +16,8 @@ class Settings:
     time_scale: divides those four clocks, so that a test need not wait; sound keeps its own time.
     key: the only API key accepted; None accepts any.
     threads: hearing in a process and voice in a thread of their own; False runs both inline, for a virtual clock.
-    connections, handles: how many of each are kept.
+    voice_activity: tell every client when its speech begins and ends, as the real service does for some projects.
+    connections, handles, tokens: how many of each are kept.
     """
 
     first_audio: float = 0.25
@@ -31,6 +32,8 @@ class Settings:
     threads: bool = True
     connections: int = 200
     handles: int = 1000
+    tokens: int = 1000
+    voice_activity: bool = False
 
     @property
     def pace(self) -> Pace:

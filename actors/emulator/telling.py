@@ -69,8 +69,8 @@ def _weather(call: Call, found: Mapping[str, object]) -> str:
     sky = _first(found, "conditions", "condition", "weather", "sky", "forecast")
     if degrees is None and sky is None:
         return ""
-    parts = [f"{_value(degrees)} degrees" if isinstance(degrees, int | float) else _value(degrees)] if degrees else []
-    parts += [_value(sky)] if sky else []
+    parts = [f"{_value(degrees)} degrees" if isinstance(degrees, int | float) else _value(degrees)]
+    parts = [*(parts if degrees is not None else []), *([_value(sky)] if sky else [])]
     return f"In {_where(call, found)} it is {', '.join(parts)}" if parts else ""
 
 

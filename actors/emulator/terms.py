@@ -3,56 +3,55 @@
 An illegal option is a Breach with 1007 that names it; an unknown model one with 1008 that names model and version.
 """
 
-import math
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import attrs
+import msgspec
 
+from actors.emulator.costs import text_cost
 from actors.emulator.declarations import FunctionDeclaration, Tool
 from actors.emulator.detector import Sensitivity
 from actors.emulator.mind import Declared
-from actors.emulator.models import MODELS, Model, Option, Thinking, Waiting
-from actors.emulator.protojson import Breach
-from actors.emulator.requests import ContextWindowCompression, GenerationConfig, RealtimeInputConfig, Setup
+from actors.emulator.models import Model, Option, find
+from actors.emulator.protojson import Breach, unknown
+from actors.emulator.requests import AudioTranscription, GenerationConfig, RealtimeInputConfig, Setup
+from actors.emulator.rules import Compression, complaints, compression_of, function_complaint
 from actors.emulator.vocabulary import (
     ActivityHandling,
     Behavior,
+    EndSensitivity,
     MediaResolution,
-    Modality,
-    ThinkingLevel,
+    StartSensitivity,
     TurnCoverage,
 )
-from actors.emulator.voice import PREBUILT
+
+__all__ = ["Compression", "Offer", "Terms", "agree", "offer"]
 
 UNKNOWN_MODEL = 1008
 DEFAULT_VOICE = "Kore"
-TRIGGER_SHARE = 0.8  # of the window: where compression begins unless the setup says otherwise
-_FUNCTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
 _BUILT_IN = ("google_search_retrieval", "google_maps", "code_execution", "url_context", "file_search", "computer_use")
+_START_UNSPECIFIED = StartSensitivity.START_SENSITIVITY_UNSPECIFIED
+_END_UNSPECIFIED = EndSensitivity.END_SENSITIVITY_UNSPECIFIED
 _FEW, _MANY = 64, 256  # tokens of one picture (live-protocol 5.4)
-_LONGEST_MS = 10_000  # for padding and silence; longer waits are slips of the pen
-
-
-@attrs.frozen
-class Compression:
-    """When the context is cut, and what is left of it, in tokens."""
-
-    trigger: int
-    target: int
 
 
 @attrs.frozen
 class Offer:
-    """The tools the model may use: the client's functions, and whether search is among them."""
+    """The tools the model may use: the client's functions, whether search is among them, and what they cost to read."""
 
     declared: tuple[Declared, ...] = ()
     search: bool = False
+    tokens: int = 0
 
 
 @attrs.frozen
 class Terms:
-    """What both sides agreed on for one connection. `detection` is None where the client marks activity itself."""
+    """What both sides agreed on for one connection. `detection` is None where the client marks activity itself.
+
+    A model that `thinks` is paid for it, and tells its `thoughts` on demand; a `proactive` one may choose to stay
+    silent. `most_tokens` bounds a turn. `signals` asks for a word about every start and end of activity. With
+    `transparent` handles tell which of the client's messages they cover.
+    """
 
     model: Model
     voice: str
@@ -60,30 +59,37 @@ class Terms:
     instruction: str
     detection: Sensitivity | None
     interruptible: bool
-    everything_counts: bool
+    coverage: TurnCoverage
     seeding: bool
-    transcribe_input: bool
+    input_transcripts: AudioTranscription | None
+    interim_transcripts: bool
     transcribe_output: bool
+    thinks: bool
     thoughts: bool
     picture_tokens: int
     compression: Compression | None
     resumption: bool
     handle: str
+    transparent: bool = False
+    signals: bool = False
+    most_tokens: int | None = None
+    proactive: bool = False
 
 
-def agree(setup: Setup, version: str) -> Terms:
+def agree(setup: Setup, version: str, *, vertex: bool = False) -> Terms:
     """Gives the terms of a setup sent to this API version; Breach names the first thing that is not allowed."""
-    model = MODELS.get(setup.model)
+    if not vertex and setup.explicit_vad_signal is not None:
+        raise unknown("explicitVadSignal", "setup")
+    model = find(setup.model, vertex=vertex)
     if model is None:
-        raise Breach(
-            f"{setup.model or 'models/'} is not found for API version {version}, or is not supported for "
-            "bidiGenerateContent.",
-            UNKNOWN_MODEL,
-        )
+        named = f"{setup.model or 'models/'} is not found for API version {version}"
+        raise Breach(f"{named}, or is not supported for bidiGenerateContent.", UNKNOWN_MODEL)
     generation = setup.generation_config
-    for complaint in _complaints(setup, model):
+    compression = compression_of(setup.context_window_compression, model)
+    for complaint in complaints(setup, model, _voice(generation), vertex=vertex):
         raise Breach(f"Request contains an invalid argument: {complaint}.")
     thinking = generation.thinking_config
+    thinks = thinking is not None and thinking.thinking_budget != 0
     resumption = setup.session_resumption
     realtime = setup.realtime_input_config
     return Terms(
@@ -91,17 +97,23 @@ def agree(setup: Setup, version: str) -> Terms:
         voice=_voice(generation),
         offer=offer(setup.tools, model),
         instruction=setup.system_instruction.text if setup.system_instruction else "",
-        detection=_sensitivity(realtime),
+        detection=_sensitivity(realtime, eager=not vertex),
         interruptible=realtime.activity_handling is not ActivityHandling.NO_INTERRUPTION,
-        everything_counts=realtime.turn_coverage is TurnCoverage.TURN_INCLUDES_ALL_INPUT,
+        coverage=_coverage(realtime, model),
         seeding=setup.history_config.initial_history_in_client_content,
-        transcribe_input=setup.input_audio_transcription is not None,
+        input_transcripts=_transcripts(setup.input_audio_transcription),
+        interim_transcripts=realtime.interim_transcript_timestamp_enabled,
         transcribe_output=setup.output_audio_transcription is not None,
-        thoughts=thinking is not None and thinking.include_thoughts,
+        thinks=thinks,
+        thoughts=thinks and thinking is not None and thinking.include_thoughts,
         picture_tokens=_FEW if generation.media_resolution is MediaResolution.MEDIA_RESOLUTION_LOW else _MANY,
-        compression=_compression(setup.context_window_compression, model),
+        compression=compression,
         resumption=resumption is not None,
         handle=resumption.handle if resumption else "",
+        transparent=resumption is not None and resumption.transparent,
+        signals=bool(setup.explicit_vad_signal),
+        most_tokens=generation.max_output_tokens,
+        proactive=model.proactive is Option.ALWAYS or bool(setup.proactivity and setup.proactivity.proactive_audio),
     )
 
 
@@ -115,11 +127,11 @@ def offer(tools: Iterable[Tool], model: Model) -> Offer:
             if getattr(tool, name) is not None:
                 raise Breach(f"Request contains an invalid argument: tool {name} is not supported by {model.name}.")
         for function in tool.function_declarations:
-            complaint = _function_complaint(function, model, declared)
+            complaint = function_complaint(function, model, declared)
             if complaint:
                 raise Breach(f"Request contains an invalid argument: {complaint}.")
             declared[function.name] = _declared(function, model)
-    return Offer(tuple(declared.values()), search)
+    return Offer(tuple(declared.values()), search, sum(map(_tokens, declared.values())))
 
 
 def _declared(function: FunctionDeclaration, model: Model) -> Declared:
@@ -129,77 +141,19 @@ def _declared(function: FunctionDeclaration, model: Model) -> Declared:
     return Declared(name=function.name, description=function.description, parameters=parameters, blocking=blocks)
 
 
-def _function_complaint(function: FunctionDeclaration, model: Model, known: dict[str, Declared]) -> str:
-    name = function.name
-    if not _FUNCTION_NAME.fullmatch(name):
-        return f"function name {name[:60]!r} must start with a letter or _ and have at most 128 of A-Z a-z 0-9 _ . : -"
-    if name in known:
-        return f"function {name} is declared twice"
-    if function.parameters is not None and function.parameters_json_schema is not None:
-        return f"function {name} has both parameters and parameters_json_schema"
-    if not isinstance(function.parameters_json_schema, dict | None):
-        return f"parameters_json_schema of function {name} must be an object"
-    wrong = {Waiting.BLOCKING: Behavior.NON_BLOCKING, Waiting.NON_BLOCKING: Behavior.BLOCKING}.get(model.waiting)
-    if function.behavior is wrong:
-        return f"behavior {function.behavior.name} of function {name} is not supported by {model.name}"
-    return ""
+def _tokens(declared: Declared) -> int:
+    try:
+        schema = msgspec.json.encode(declared.parameters).decode()
+    except RecursionError:
+        raise Breach("Request contains an invalid argument: a schema is nested too deeply.") from None
+    return text_cost(declared.name + declared.description + schema).total
 
 
-def _complaints(setup: Setup, model: Model) -> Iterator[str]:
-    generation = setup.generation_config
-    yield from _generation_complaints(generation, model)
-    yield from _thinking_complaints(generation, model)
-    yield from _voice_complaints(generation)
-    yield from _activity_complaints(setup.realtime_input_config)
-    proactive = setup.proactivity.proactive_audio if setup.proactivity else None
-    yield from _option("proactive_audio", proactive, model.proactive, model)
-    if setup.proactivity and setup.proactivity.proactive_video:
-        yield f"proactive_video is not supported by {model.name}"
-    yield from _option("enable_affective_dialog", generation.enable_affective_dialog, model.affective, model)
-    if generation.translation_config is not None:
-        yield f"translation_config is not supported by {model.name}"
-    if setup.session_resumption and setup.session_resumption.transparent:
-        yield "session_resumption.transparent is not supported"
-    compression = setup.context_window_compression
-    if compression is not None:
-        yield from _compression_complaints(compression, model)
-
-
-def _generation_complaints(generation: GenerationConfig, model: Model) -> Iterator[str]:
-    modalities = [modality.name for modality in generation.response_modalities]
-    if modalities not in ([], [Modality.AUDIO.name]):
-        yield f"response_modalities {' and '.join(modalities)} not supported by {model.name}, which answers in AUDIO"
-    ranges: tuple[tuple[str, float | None, float, float], ...] = (
-        ("temperature", generation.temperature, 0, 2),
-        ("top_p", generation.top_p, 0, 1),
-        ("top_k", generation.top_k, 1, 1000),
-        ("max_output_tokens", generation.max_output_tokens, 1, model.window // 2),
-        ("candidate_count", generation.candidate_count, 1, 1),
-        ("presence_penalty", generation.presence_penalty, -2, 2),
-        ("frequency_penalty", generation.frequency_penalty, -2, 2),
-    )
-    for name, value, low, high in ranges:
-        if value is not None and not (math.isfinite(value) and low <= value <= high):
-            yield f"{name} must be from {low:g} to {high:g}, found {value:g}"
-
-
-def _thinking_complaints(generation: GenerationConfig, model: Model) -> Iterator[str]:
-    config = generation.thinking_config
-    if config is None:
-        if model.thinking is Thinking.REQUIRED:
-            yield f"{model.name} needs thinking_config with thinking_level or thinking_budget"
-        return
-    level, budget = config.thinking_level is not None, config.thinking_budget is not None
-    if model.thinking is Thinking.REFUSED:
-        yield f"thinking_config is not supported by {model.name}"
-    if model.thinking is Thinking.REQUIRED and level == budget:
-        yield f"{model.name} needs exactly one of thinking_level and thinking_budget"
-    if model.thinking is Thinking.REQUIRED and config.thinking_level is ThinkingLevel.MINIMAL:
-        yield f"thinking_level MINIMAL is not supported by {model.name}"
-    if model.thinking is Thinking.LEVEL and budget:
-        yield f"thinking_budget is not supported by {model.name}, use thinking_level"
-    if model.thinking is Thinking.BUDGET and level:
-        yield f"thinking_level is not supported by {model.name}, use thinking_budget"
+def _transcripts(asked: AudioTranscription | None) -> AudioTranscription | None:
+    """Keeps what transcripts depend on, and nothing of the words that are only hints."""
+    if asked is None:
+        return None
+    return AudioTranscription(language_codes=asked.language_codes[:1], word_timestamp=asked.word_timestamp)
 
 
 def _voice(generation: GenerationConfig) -> str:
@@ -209,58 +163,22 @@ def _voice(generation: GenerationConfig) -> str:
     return prebuilt.voice_name if prebuilt and prebuilt.voice_name else DEFAULT_VOICE
 
 
-def _voice_complaints(generation: GenerationConfig) -> Iterator[str]:
-    speech = generation.speech_config
-    if speech and speech.multi_speaker_voice_config is not None:
-        yield "multi_speaker_voice_config is not supported for bidiGenerateContent"
-    if speech and speech.voice_config and speech.voice_config.replicated_voice_config is not None:
-        yield "replicated_voice_config is not supported for bidiGenerateContent"
-    if _voice(generation) not in PREBUILT:
-        yield f"voice_name {_voice(generation)[:40]!r} is not one of the prebuilt voices"
+def _coverage(realtime: RealtimeInputConfig, model: Model) -> TurnCoverage:
+    if realtime.turn_coverage is not TurnCoverage.TURN_COVERAGE_UNSPECIFIED:
+        return realtime.turn_coverage
+    if model.every_picture:
+        return TurnCoverage.TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO
+    return TurnCoverage.TURN_INCLUDES_ONLY_ACTIVITY
 
 
-def _activity_complaints(realtime: RealtimeInputConfig) -> Iterator[str]:
-    detection = realtime.automatic_activity_detection
-    for name in ("prefix_padding_ms", "silence_duration_ms"):
-        value: int | None = getattr(detection, name)
-        if value is not None and not 0 <= value <= _LONGEST_MS:
-            yield f"{name} must be from 0 to {_LONGEST_MS}, found {value}"
-
-
-def _option(name: str, value: bool | None, option: Option, model: Model) -> Iterator[str]:
-    if value is None:
-        return
-    if option is Option.REMOVED or (option is Option.NEVER and value):
-        yield f"{name} is not supported by {model.name}"
-    if option is Option.ALWAYS and not value:
-        yield f"{name} cannot be turned off for {model.name}"
-
-
-def _compression_complaints(config: ContextWindowCompression, model: Model) -> Iterator[str]:
-    found = _compression(config, model)
-    if found is not None and not 0 < found.target < found.trigger <= model.window:
-        yield (
-            f"context_window_compression needs 0 < target_tokens < trigger_tokens <= {model.window}, "
-            f"found {found.target} and {found.trigger}"
-        )
-
-
-def _compression(config: ContextWindowCompression | None, model: Model) -> Compression | None:
-    if config is None:
-        return None
-    trigger = int(model.window * TRIGGER_SHARE) if config.trigger_tokens is None else config.trigger_tokens
-    window = config.sliding_window
-    target = window.target_tokens if window else None
-    return Compression(trigger, trigger // 2 if target is None else target)
-
-
-def _sensitivity(realtime: RealtimeInputConfig) -> Sensitivity | None:
+def _sensitivity(realtime: RealtimeInputConfig, *, eager: bool) -> Sensitivity | None:
     config = realtime.automatic_activity_detection
     if config.disabled:
         return None
+    start, end = config.start_of_speech_sensitivity, config.end_of_speech_sensitivity
     return Sensitivity.of(
-        eager_start=config.start_of_speech_sensitivity.name != "START_SENSITIVITY_LOW",
-        eager_end=config.end_of_speech_sensitivity.name != "END_SENSITIVITY_LOW",
+        eager_start=start is StartSensitivity.START_SENSITIVITY_HIGH or (eager and start is _START_UNSPECIFIED),
+        eager_end=end is EndSensitivity.END_SENSITIVITY_HIGH or (eager and end is _END_UNSPECIFIED),
         prefix_ms=config.prefix_padding_ms,
         silence_ms=config.silence_duration_ms,
     )

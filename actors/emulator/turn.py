@@ -1,5 +1,6 @@
 """One turn of the model: what it answers, what of its answer has been sent, and the pace at which it is sent."""
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import pairwise
 from typing import TypeVar
@@ -8,8 +9,9 @@ import attrs
 import trio
 
 from actors.emulator import wire
-from actors.emulator.mind import Say
-from actors.emulator.session import NOTHING, Cost, OpenCall, audio_cost, fragments, text_cost
+from actors.emulator.costs import AUDIO_TOKENS, NOTHING, Cost, audio_cost, text_cost
+from actors.emulator.mind import Call, Say
+from actors.emulator.session import OpenCall, fragments
 from actors.emulator.wire import OUTPUT_RATE, Json
 
 T = TypeVar("T")
@@ -19,22 +21,41 @@ PART_MS = 40
 
 _PART = 2 * OUTPUT_RATE * PART_MS // 1000
 _TOGETHER = 5  # parts sent at once before the pace is kept again
+_LONGEST = 120 * 32_000  # bytes of speech waiting to be understood; of more the newest count
 _THOUGHT = "The user expects a short spoken answer."
 
 
 @attrs.frozen
 class Prompt:
-    """What the user brought up: text, speech not yet understood (16 kHz s16le mono), its cost, and when it was over."""
+    """What the user brought up: text, speech not yet understood (16 kHz s16le mono), its cost, and when it was over.
+
+    `replies` is the answer where that is settled beforehand; `span` says from which second of the stream to which the
+    speech went on.
+    """
 
     text: str = ""
     pcm: bytes = b""
     cost: Cost = NOTHING
     asked: float = 0.0
+    replies: tuple[Say | Call, ...] | None = None
+    span: tuple[float, float] = (0.0, 0.0)
+
+    def answered(self, reply: Say | Call) -> "Prompt":
+        """Gives the prompt with one more thing settled as its answer."""
+        return attrs.evolve(self, replies=(*(self.replies or ()), reply))
 
     def then(self, later: "Prompt") -> "Prompt":
         """Joins what came later to this."""
         text = " ".join(part for part in (self.text, later.text) if part)
-        return Prompt(text, self.pcm + later.pcm, self.cost + later.cost, max(self.asked, later.asked))
+        replies = self.replies if later.replies is None else (*(self.replies or ()), *later.replies)
+        return Prompt(
+            text,
+            (self.pcm + later.pcm)[-_LONGEST:],
+            self.cost + later.cost,
+            max(self.asked, later.asked),
+            replies,
+            span=(self.span[0] if self.pcm else later.span[0], later.span[1] if later.pcm else self.span[1]),
+        )
 
 
 @attrs.frozen
@@ -44,6 +65,8 @@ class Reply:
     call: OpenCall
     response: Mapping[str, object]
     asked: float
+    cost: Cost = NOTHING
+    urgent: bool = False
 
 
 Work = Prompt | Reply
@@ -51,17 +74,22 @@ Work = Prompt | Reply
 
 @attrs.frozen
 class Pace:
-    """How fast replies come: seconds until the first sound, and how much faster than real time the rest follows."""
+    """How fast replies come: seconds until the first sound, and how much faster than real time the rest follows.
+
+    `late` gives the seconds by which each of them comes later than that.
+    """
 
     first_audio: float = 0.25
     burst: float = 8.0
+    late: Callable[[], float] = float
 
 
 @attrs.define(eq=False)
 class Turn:
     """The turn under way. Nothing of it is settled before `emit` has sent something; then `commit` runs, once.
 
-    `said` and `seconds` are what the client has been sent; `until` is when a listener would have heard that.
+    `said` and `seconds` are what the client has been sent; `until` is when a listener would have heard that. `drained`
+    waits while the client leaves too much unread. No more than `most_tokens` are generated.
     """
 
     work: Work
@@ -69,6 +97,9 @@ class Turn:
     transcribe: bool
     send: Callable[[Json], None]
     commit: Callable[[Prompt], None]
+    drained: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
+    most_tokens: float = math.inf
+    reason: str = attrs.field(default="", init=False)
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     said: list[str] = attrs.field(factory=list, init=False)
     seconds: float = attrs.field(default=0.0, init=False)
@@ -77,6 +108,7 @@ class Turn:
     called: bool = attrs.field(default=False, init=False)
     thoughts: int = attrs.field(default=0, init=False)
     prompt_cost: Cost = attrs.field(default=NOTHING, init=False)
+    tool_cost: Cost = attrs.field(default=NOTHING, init=False)
     answers: dict[str, Mapping[str, object]] = attrs.field(factory=dict, init=False)
     _awaited: set[str] = attrs.field(factory=set, init=False)
     _answered: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -93,6 +125,11 @@ class Turn:
         """What the client has been sent, as tokens."""
         return audio_cost(self.seconds)
 
+    @property
+    def full(self) -> bool:
+        """Whether the turn may generate nothing more."""
+        return self.cost.total + self.thoughts >= self.most_tokens
+
     def settle(self) -> None:
         """Makes what is answered part of the conversation; from here on it is not asked again."""
         if not self.committed:
@@ -101,7 +138,9 @@ class Turn:
                 self.commit(self.work)
 
     def emit(self, message: Json) -> None:
-        """Sends something of the model's."""
+        """Sends something of the model's, unless the turn is over."""
+        if self.scope.cancel_called:
+            return
         self.settle()
         self.send(message)
 
@@ -116,17 +155,20 @@ class Turn:
         await trio.sleep_until(until)
         await trio.lowlevel.checkpoint_if_cancelled()
 
-    async def think(self, *, aloud: bool) -> None:
-        """Waits until the first sound is due."""
-        await self.rest(self.work.asked + self.pace.first_audio)
-        if aloud:
+    async def think(self, *, thinks: bool, aloud: bool) -> None:
+        """Waits until the first sound is due; thinking costs something whether it is told or not."""
+        await self.rest(self.work.asked + self.pace.first_audio + self.pace.late())
+        if thinks:
             self.thoughts += text_cost(_THOUGHT).total
+        if aloud:
             self.emit(wire.thought(_THOUGHT))
 
     async def say(self, say: Say, pcm: bytes) -> None:
         """Sends what is said as sound, the words running a little ahead of it; cancelling leaves the rest unsaid."""
         self._sources |= {source.uri: source.title for source in say.sources}
         self._queries += say.queries
+        if say.sources:
+            self.tool_cost += text_cost(say.text + "".join(source.title for source in say.sources))
         words = list(fragments(say.text))
         if self.said and words:
             words[0] = " " + words[0]
@@ -136,11 +178,21 @@ class Turn:
             while words and marks[0] <= index:
                 marks.pop(0)
                 self._write(words.pop(0))
-            self._sound(pcm[start:end])
+            self._sound(self._allowed(pcm[start:end]))
+            if self.full:
+                return
             if index % _TOGETHER == _TOGETHER - 1:
-                await self.rest(trio.current_time() + _TOGETHER * PART_MS / 1000 / self.pace.burst)
+                await self.rest(trio.current_time() + _TOGETHER * PART_MS / 1000 / self.pace.burst + self.pace.late())
+                await self.wait(self.drained())
         for word in words:
             self._write(word)
+
+    def _allowed(self, pcm: bytes) -> bytes:
+        """Gives as much of the sound as the turn has tokens left for."""
+        if math.isinf(self.most_tokens):
+            return pcm
+        left = (self.most_tokens - self.thoughts) / AUDIO_TOKENS - self.seconds
+        return pcm[: 2 * max(0, round(left * OUTPUT_RATE))]
 
     def _write(self, fragment: str) -> None:
         self.said.append(fragment)
@@ -148,6 +200,8 @@ class Turn:
             self.emit(wire.spoken(fragment))
 
     def _sound(self, pcm: bytes) -> None:
+        if not pcm:
+            return
         seconds = len(pcm) / 2 / OUTPUT_RATE
         self.until = max(self.until, trio.current_time()) + seconds
         self.seconds += seconds
@@ -169,6 +223,11 @@ class Turn:
         self.answers[id_] = response
         if self._awaited <= self.answers.keys():
             self._answered.set()
+
+    @property
+    def waits(self) -> bool:
+        """Whether the turn goes no further until calls are answered."""
+        return bool(self._awaited) and not self._answered.is_set()
 
     async def answered(self) -> None:
         """Waits until all calls expected are answered."""

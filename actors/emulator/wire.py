@@ -4,6 +4,7 @@ Replies leave as the service sends them: pretty-printed JSON with a newline, in 
 """
 
 import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import attrs
@@ -49,9 +50,9 @@ def reason(text: str) -> str:
     return text.encode()[:LONGEST_REASON].decode(errors="ignore")
 
 
-def setup_complete() -> Json:
-    """Tells that the conversation may begin."""
-    return {"setupComplete": {}}
+def setup_complete(session: str = "") -> Json:
+    """Tells that the conversation may begin, and the session's name where the platform tells it."""
+    return {"setupComplete": {"sessionId": session} if session else {}}
 
 
 def content(**fields: object) -> Json:
@@ -66,13 +67,31 @@ def audio(pcm: bytes) -> Json:
 
 
 def thought(text: str) -> Json:
-    """Gives a summary of what the model thinks, not to be spoken."""
-    return content(modelTurn={"role": "model", "parts": [{"text": text, "thought": True}]})
+    """Gives a summary of what the model thinks, not to be spoken; its signature means nothing here."""
+    signature = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return content(
+        modelTurn={"role": "model", "parts": [{"text": text, "thought": True, "thoughtSignature": signature}]}
+    )
 
 
-def heard(text: str) -> Json:
-    """Gives a fragment of what the user was understood to say."""
-    return content(inputTranscription={"text": text})
+def heard(text: str, **fields: object) -> Json:
+    """Gives a fragment of what the user was understood to say, with what else there is to tell about it."""
+    return content(inputTranscription={"text": text} | fields)
+
+
+def heard_so_far(text: str, start: float, end: float) -> Json:
+    """Gives what the user, still speaking, was understood to have said between two seconds of the stream."""
+    told = {"text": text, "startOffset": duration(start), "endOffset": duration(end)}
+    return content(interimInputTranscription=told)
+
+
+def voice_activity(*, active: bool, at: float) -> tuple[Json, Json]:
+    """Tells that the user's speech began or ended at this second of the stream: the signal, and its older form."""
+    kind, older = ("ACTIVITY_START", "SOS") if active else ("ACTIVITY_END", "EOS")
+    return (
+        {"voiceActivity": {"type": kind, "audioOffset": duration(at)}},
+        {"voiceActivityDetectionSignal": {"vadSignalType": f"VAD_SIGNAL_TYPE_{older}"}},
+    )
 
 
 def spoken(text: str) -> Json:
@@ -90,16 +109,28 @@ def cancellation(ids: Sequence[str]) -> Json:
     return {"toolCallCancellation": {"ids": list(ids)}}
 
 
-def resumption(handle: str | None) -> Json:
-    """Gives the handle from which the session can go on; None while there is none."""
+def resumption(handle: str | None, consumed: int | None = None) -> Json:
+    """Gives the handle from which the session can go on; None while there is none.
+
+    `consumed` numbers the last of the client's messages that the handle covers, where the client wants to know.
+    """
     if handle is None:
         return {"sessionResumptionUpdate": {"resumable": False}}
-    return {"sessionResumptionUpdate": {"newHandle": handle, "resumable": True}}
+    update: dict[str, object] = {"newHandle": handle, "resumable": True}
+    if consumed is not None:
+        update["lastConsumedClientMessageIndex"] = str(consumed)
+    return {"sessionResumptionUpdate": update}
 
 
 def go_away(seconds: float) -> Json:
-    """Announces the end of the connection, as a protobuf duration."""
-    return {"goAway": {"timeLeft": f"{round(max(seconds, 0.0), 3):g}s"}}
+    """Announces the end of the connection."""
+    return {"goAway": {"timeLeft": duration(seconds)}}
+
+
+def duration(seconds: float) -> str:
+    """Gives a time, to the millisecond, as protobuf's JSON writes it."""
+    whole = f"{max(seconds, 0.0):.3f}".rstrip("0").rstrip(".")
+    return f"{whole}s"
 
 
 def grounding(text: str, queries: Sequence[str], sources: Sequence[tuple[str, str]]) -> Json:

@@ -17,6 +17,7 @@ from actors.live import signals as s
 from actors.live.kept import Kept
 from actors.live.ledger import Ledger
 from actors.live.link import LeaveBy, Renewed, Report, Settled
+from actors.live.patience import Patience
 from actors.live.sources import Grounded
 from actors.live.state import Happening, State, after
 from actors.live.transcript import History
@@ -36,6 +37,7 @@ from pipeline.messages import (
     Request,
     Say,
     SpeechEnded,
+    SpeechStarted,
     Stop,
     ToolAnswer,
     ToolCalled,
@@ -62,6 +64,7 @@ class Session:
     grounded: Grounded = attrs.field(factory=Grounded, init=False)
     history: History = attrs.field(factory=History, init=False)
     kept: Kept = attrs.field(init=False)
+    patience: Patience = attrs.field(factory=Patience, init=False)
     unrecognised: dict[str, int] = attrs.field(factory=dict, init=False)
     _first: deque[c.Command] = attrs.field(factory=deque, init=False)
     _reply: UnderWay | None = attrs.field(default=None, init=False)
@@ -89,6 +92,12 @@ class Session:
         """Whether this is a turn boundary: nobody speaks, nothing is owed, and the handle is good."""
         return not (self._reply or self.kept.speech_open or self.ledger.open or self.kept.cursor < self.kept.end)
 
+    def mute(self, now: float) -> bool:
+        """Whether the service takes what the user says and shows no sign of it: time for another link."""
+        return (
+            self.linked and not (self._reply or self.ledger.open or self.kept.speech_open) and self.patience.over(now)
+        )
+
     @property
     def local_turns(self) -> bool:
         """Whether we, and not the service, say where the user's turns begin and end."""
@@ -103,6 +112,8 @@ class Session:
                 self._first.append(c.StopGenerating())
             return ()
         self.kept.keep(item)
+        if self._reply and not self._owing and isinstance(item, SpeechStarted | Say):
+            self._reply.outlive(item.at if isinstance(item, SpeechStarted) else self._reply.last)
         return (e.Transcript("user", item.text, final=True),) if isinstance(item, Say) else ()
 
     def answer(self, answer: ToolAnswer) -> tuple[Effect, ...]:
@@ -125,6 +136,7 @@ class Session:
             self._item = item
             if isinstance(item, SpeechEnded):
                 self._asked_at = item.at
+                self.patience.asked(item.at)
             if command is not None:
                 return command
             self.kept.advance(item)
@@ -139,6 +151,7 @@ class Session:
         elif self._item is not None:
             if isinstance(command, c.Text):
                 self._asked_at, self._typed = now, f"{self._typed} {command.text}"
+                self.patience.asked(now)
                 self.history.add("user", command.text, told=True)
             self.kept.advance(self._item)
 
@@ -146,6 +159,7 @@ class Session:
 
     def receive(self, signal: s.Signal, now: float) -> tuple[Effect, ...]:
         """Takes one signal and gives what follows from it, in order."""
+        self.patience.sign(signal)
         react = self._reactions.get(type(signal))
         return tuple(react(self, signal, now)) if react else ()
 
@@ -153,7 +167,7 @@ class Session:
         if self._stale(now):
             return []
         reply, effects = self._begin()
-        reply.generated, self._called = False, self._called and bool(self.ledger.open)
+        reply.last, reply.generated, self._called = now, False, self._called and bool(self.ledger.open)
         answers = None
         if not reply.sounded:
             answers, self._asked_at, reply.sounded = self._asked_at, None, True
@@ -162,13 +176,14 @@ class Session:
     def _output_text(self, signal: s.OutputText, now: float) -> list[Effect]:
         if self._stale(now):
             return []
-        _, effects = self._begin()
+        reply, effects = self._begin()
+        reply.last = now
         self.history.add("model", signal.text)
         return [*effects, e.Transcript("model", signal.text, final=False, turn=self.turn)]
 
     def _input_text(self, signal: s.InputText, _now: float) -> list[Effect]:
         self.history.add("user", signal.text)
-        later = not self._reply or self._reply.interrupted_at is not None  # else it is of what is being answered
+        later = not self._reply or self._reply.past  # else it is of what is being answered
         return [e.Transcript("user", signal.text, final=False), Heard(signal.text, self.turn + later)]
 
     def _text(self, signal: s.Text, now: float) -> list[Effect]:
@@ -255,12 +270,13 @@ class Session:
     def _begin(self, *, over_an_interrupted: bool = True) -> tuple[UnderWay, list[Effect]]:
         """Something of a reply has come: gives the reply; if this is the first of it, a new turn begins.
 
-        A service that forgets the turnComplete of an interrupted turn must not mute the assistant for good, so what
-        comes when it cannot be that turn's any more ends it.
+        A service that forgets a turnComplete must not mute the assistant for good, so what comes when it cannot be that
+        turn's any more ends it.
         """
-        if self._reply and (self._reply.interrupted_at is None or not over_an_interrupted):
+        if self._reply and not (over_an_interrupted and self._reply.past):
             return self._reply, []
-        effects = self._over() if self._reply else []
+        ended = [ReplyEnded(self.turn, "completed")] if self._reply and self._reply.interrupted_at is None else []
+        effects = [*ended, *self._over()] if self._reply else []
         self.turn += 1
         self._reply = UnderWay()
         self._called = self._cut = False

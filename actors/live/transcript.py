@@ -54,6 +54,11 @@ class History:
         """The turn failed and will be repeated: its words are not kept."""
         self._now = {"user": _Side(), "model": _Side()}
 
+    def clear(self) -> None:
+        """The far end will not have what was said: nobody is told of it any more."""
+        self._lines.clear()
+        self._known = self._total
+
     def known(self) -> None:
         """A resumable handle was issued: the far end remembers every line so far."""
         self._known = self._total

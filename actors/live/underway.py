@@ -6,6 +6,7 @@ from actors.audio.resample import Resampler
 from pipeline.messages import OUTPUT_RATE
 
 STALE_FOR = 1.0  # seconds after `interrupted` in which content still belongs to the interrupted turn
+QUIET = 3.0  # seconds without a word or sound after which a reply without an end is taken to have ended
 
 
 @attrs.define
@@ -13,13 +14,25 @@ class UnderWay:
     """A reply that has begun and is not over.
 
     `generated`: all of it has come. `sounded`: some of it was sound. `settled`: the words that it answers need not be
-    said again. `interrupted_at`: when the user spoke over it.
+    said again. `interrupted_at`: when the user spoke over it. `last`: when the last of it came. `outlived`: nothing
+    more of it is to come but its end, which a service may forget, and the user has begun anew.
     """
 
     generated: bool = False
     sounded: bool = False
     settled: bool = False
     interrupted_at: float | None = None
+    last: float = 0.0
+    outlived: bool = False
+
+    def outlive(self, at: float) -> None:
+        """The user begins to say something at this time."""
+        self.outlived = self.generated or at - self.last > QUIET
+
+    @property
+    def past(self) -> bool:
+        """Whether what the user says now, and what answers that, belongs to the next reply."""
+        return self.outlived or self.interrupted_at is not None
 
     def stale(self, now: float) -> bool:
         """Whether what comes now still belongs to what the user interrupted."""

@@ -16,6 +16,7 @@ from actors.live import commands as c
 from actors.live import signals as s
 
 AUDIO_FRAME = '{"realtimeInput":{"audio":{"mimeType":"audio/pcm;rate=16000","data":"%s"}}}'
+LOWEST_RATE, HIGHEST_RATE = 4_000, 192_000  # Hz; what could be played at all
 URL_SAFE = bytes.maketrans(b"-_", b"+/")
 Json = Mapping[str, Any]
 
@@ -97,9 +98,12 @@ def _part(part: Json) -> Iterator[s.Signal]:
 
 
 def _rate(mime_type: str) -> int:
-    """Reads `audio/pcm;rate=24000`; a missing rate is 24 kHz (live-protocol 5.2)."""
-    _, _, rate = mime_type.partition("rate=")
-    return int(rate.partition(";")[0]) if rate else 24_000
+    """Reads `audio/pcm;rate=24000`; a missing rate is 24 kHz (live-protocol 5.2), ValueError for one of no sound."""
+    _, _, given = mime_type.partition("rate=")
+    rate = int(given.partition(";")[0]) if given else 24_000
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise ValueError(f"{rate} Hz is no rate of speech")
+    return rate
 
 
 def _transcription(make: Callable[[str], s.Signal]) -> Callable[[Json], Iterator[s.Signal]]:

@@ -86,7 +86,7 @@ STORIES: dict[str, tuple[list[e.Event], float]] = {
     "closed for good": ([UP, SPEAKS, CLOSED], NOW),
     "closed while a reply plays": ([*ASKED, begins(1), CLOSED], NOW),
     "playback was started again": ([*ASKED, SENT, begins(1), e.ActorRestarted("playback", 1)], LINGER),
-    "dispatch was started again": ([*ASKED, SENT, CALL, e.ActorRestarted("dispatch", 1)], PATIENCE),
+    "dispatch was started again": ([*ASKED, SENT, CALL, e.ActorRestarted("dispatch", 1)], NEVER),
     "another actor was": ([*ASKED, SENT, begins(1), e.ActorRestarted("vad", 1)], NEVER),
 }
 

@@ -13,6 +13,7 @@ import trio.testing
 
 from actors.emulator.connection import Observed
 from actors.emulator.hearing import Hearing
+from actors.emulator.scenario import Scenario
 from actors.emulator.service import Service
 from actors.emulator.settings import Settings
 from actors.emulator.voice import Voice
@@ -87,13 +88,17 @@ def voice() -> Voice:
 
 @pytest.fixture
 def talking(hearing: Hearing, voice: Voice, tmp_path: Path) -> Callable[..., Any]:
-    """Gives `async with talking(recording, settings, **plan) as (near, far)`."""
+    """Gives `async with talking(recording, settings, scenario, **plan) as (near, far)`."""
 
     @asynccontextmanager
     async def start(
-        recording: Path | None = None, settings: Mapping[str, Any] | None = None, **keys: object
+        recording: Path | None = None,
+        settings: Mapping[str, Any] | None = None,
+        scenario: Scenario | None = None,
+        **keys: object,
     ) -> AsyncIterator[Ends]:
-        far = Far(Service(Settings(**{"threads": False, **(settings or {})}), voice, hearing, observe=None))
+        settled = Settings(**{"threads": False, **(settings or {})})
+        far = Far(Service(settled, voice, hearing, scenario=scenario))
         far.service.observe = far.seen.append
         plan = Plan.load(folder=tmp_path)
         plan.set("tools.use", [])

@@ -10,7 +10,9 @@ import pytest
 import trio
 
 from actors.vad import Energy
+from pipeline.channels import Outlet
 from pipeline.errors import GaveUp, PlanError, Refused
+from pipeline.messages import Captured
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 QUESTION = FIXTURES / "time-tokyo.flac"
@@ -149,3 +151,44 @@ async def test_the_uplink_is_the_only_writer_and_cancelling_it_breaks_the_link(
         await near.until(lambda: far.dialled == 2)
         await near.until(lambda: near.named("turn.end"))
     assert near.named("session.resumed")
+    reasons = [event.reason for event in near.named("session.state") if event.to == "DISCONNECTED"]
+    assert reasons == ["connection lost with code 1006: the link was given up"]
+
+
+@attrs.define
+class Own:
+    """A user's own microphone, which knows nothing of the house's timeline: quiet, or dead."""
+
+    captured: Outlet[Captured]
+    dead: bool = False
+
+    async def run(self) -> None:
+        position = 0
+        while not self.dead:
+            await trio.sleep(0.02)
+            self.captured.send_nowait(Captured(bytes(640), trio.current_time(), position))
+            position += 320
+        await trio.sleep_forever()
+
+
+@pytest.mark.parametrize("dead", [False, True])
+async def test_replies_are_heard_whatever_the_microphone_is(
+    autojump_clock: object, talking: Talking, dead: bool
+) -> None:
+    async with talking(None, actors__microphone__use=Own, actors__microphone__dead=dead) as (near, _far):
+        await near.conversation.say("what time is it")
+        await near.until(lambda: near.named("turn.end"))
+    assert near.outcomes() == ["completed"]
+
+
+async def test_a_playback_that_is_started_again_late_plays_in_real_time(
+    autojump_clock: object, talking: Talking
+) -> None:
+    async with talking(None, actors__playback__use="actors.playback:Discard") as (near, _far):
+        await trio.sleep(30)
+        await near.conversation.say("what time is it")
+        await near.until(lambda: near.named("turn.first_audio"))
+        near.conversation.restart("playback")
+        await near.until(lambda: near.named("turn.end"))
+    first, end = near.named("turn.first_audio")[0], near.named("turn.end")[0]
+    assert abs(1000 * (end.at - first.at) - end.heard_ms) < 500

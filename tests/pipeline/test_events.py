@@ -135,6 +135,18 @@ async def test_a_closed_bus_gives_nothing_and_takes_everything() -> None:
     assert await rest(bus.subscribe()) == []
 
 
+async def test_a_listener_that_nobody_holds_is_forgotten() -> None:
+    bus = still()
+    bus.publish(e.Notice("nobody"))
+    kept = bus.subscribe()
+    for _ in range(100):
+        bus.subscribe()
+    bus.publish(e.Notice("one"))
+    assert list(bus._listeners) == [kept]
+    bus.close()
+    assert [event.text for event in await rest(kept)] == ["one"]
+
+
 async def test_a_listener_that_has_closed_is_let_go() -> None:
     bus = still()
     gone = bus.subscribe()

@@ -124,7 +124,7 @@ def simple(**changes: Any) -> dict[str, Any]:
 
 def test_the_house_itself_is_in_order() -> None:
     graph = check(Plan.load())
-    assert set(graph.nodes) == {"microphone", "vad", "uplink", "downlink", "playback", "dispatch", "connection"}
+    assert set(graph.nodes) == {"microphone", "vad", "uplink", "downlink", "playback", "dispatch", "mcp", "connection"}
     assert graph.readers("captured") == ["vad"]
     assert graph.senders("reply_control") == ["downlink", "connection", "outside"]
     assert graph.edges["captured"].overflow is Overflow.DROP_OLDEST

@@ -13,7 +13,9 @@ from google.genai import types
 
 from pipeline.actor import Signature
 from pipeline.errors import PlanError, ToolFailed
+from pipeline.plan import Plan
 from tools import Bounds, Emit, Given, Tool, Toolbox, tool
+from tools.toolbox import planned
 
 MINE = '''
 """My tools."""
@@ -147,7 +149,10 @@ WRONG: list[tuple[dict[str, object], str]] = [
     ({"use": [1]}, "tools.use is [1]; it must be a list"),
     ({"google_search": "yes"}, "tools.google_search is 'yes'; it must be true or false"),
     ({"goggle_search": True}, "user.toml: tools.goggle_search is unknown; [tools] has use, google_search"),
-    ({"use": ["my_tools.py"], "mytools": {}}, "tools.mytools is unknown; [tools] has use, google_search, a table my_"),
+    (
+        {"use": ["my_tools.py"], "mytools": {}},
+        "tools.mytools is unknown; [tools] has use, google_search, mcp, confirm, a table my_",
+    ),
     ({"use": ["my_tools.py"], "my_tools": {"gretting": "x"}}, "tools.my_tools: 'gretting' is unknown, allowed are gre"),
     ({"use": ["my_tools.py"], "my_tools": {"times": "x"}}, "tools.my_tools: times is 'x', but must be a whole number"),
     ({"use": ["my_tools.py"], "my_tools": 3}, "tools.my_tools is unknown"),
@@ -303,11 +308,12 @@ async def test_what_is_shared_may_be_given_and_all_of_it_is_closed() -> None:
 
 
 def test_the_plan_can_make_a_toolbox() -> None:
-    signature = Signature.of(Toolbox)
-    assert signature.sections == {"table": "tools"}
+    signature = Signature.of(planned)
+    assert signature.surroundings == {"plan": Plan}
     assert signature.required == frozenset()
     assert not signature.inputs
     assert not signature.shared
+    assert planned(Plan.load()).get("get_weather").idempotent
 
 
 def test_loading_the_houses_tools_imports_nothing_slow(root: Path) -> None:

@@ -27,21 +27,6 @@ class Engine(Protocol):
 
 
 @attrs.define
-class Open:
-    """Takes everything for speech: the service decides."""
-
-    samples: int = 320
-
-    def probability(self, frame: bytes) -> float:
-        """Gives 1, whatever the frame; ValueError for a frame of another length."""
-        check_length(frame, self.samples)
-        return 1.0
-
-    def reset(self) -> None:
-        """Has nothing to forget."""
-
-
-@attrs.define
 class Reframer:
     """Cuts a stream of pieces of any size into frames of `samples`, keeping what is left for the next."""
 

@@ -8,7 +8,7 @@ import pytest
 
 from actors.audio.player import Player
 from actors.audio.ring import PlayRing
-from pipeline.channels import Outlet
+from pipeline.channels import Capacity, Edge, Outlet, Overflow
 from pipeline.events import Bus, Event
 from pipeline.messages import Audible, Interrupted, ReplyAudio
 
@@ -149,3 +149,76 @@ def test_a_speaker_lost_in_the_fade_or_after_the_end_leaves_no_turn_open() -> No
     desk.player.take(desk, Outlet[Audible](None, None), acoustic=False)  # type: ignore[arg-type]
     ends = [(e.fields()["turn"], e.fields()["outcome"]) for e in desk.told() if e.name == "turn.end"]
     assert sorted(ends) == [(1, "interrupted"), (2, "interrupted")]
+
+
+def test_a_turn_that_is_interrupted_while_another_fades_ends_too() -> None:
+    desk = Desk()
+    desk.say(1, 500)
+    desk.play(100)
+    desk.player.silence(Interrupted(1, 0.1))
+    desk.player.silence(Interrupted(2, 0.1))
+    desk.player.silence(Interrupted(2, 0.1))
+    desk.play(50)
+    ends = [(e.fields()["turn"], e.fields()["outcome"]) for e in desk.told() if e.name == "turn.end"]
+    assert sorted(ends) == [(1, "interrupted"), (2, "interrupted")]
+
+
+def test_turns_that_wait_behind_the_one_that_is_interrupted_end_too() -> None:
+    desk = Desk()
+    desk.say(1, 500)
+    desk.play(100)
+    desk.player.silence(Interrupted(3, 0.1))
+    desk.play(50)
+    ends = [(e.fields()["turn"], e.fields()["outcome"]) for e in desk.told() if e.name == "turn.end"]
+    assert sorted(ends) == [(1, "interrupted"), (2, "interrupted"), (3, "interrupted")]
+
+
+@pytest.mark.parametrize("fading", [False, True])
+def test_a_speaker_that_is_lost_is_heard_no_more_also_where_nothing_follows(fading: bool) -> None:
+    desk = Desk()
+    edge: Edge[Audible] = Edge("audible", Capacity(16, "items"), Overflow.DROP_OLDEST)
+    before, inlet = edge.outlet(), edge.inlet()
+    desk.player.take(desk, before, acoustic=True)  # type: ignore[arg-type]
+    desk.say(1, 500)
+    desk.player.end(1, "completed")
+    desk.play(100)
+    if fading:
+        desk.player.silence(Interrupted(1, 0.1))
+    before.close()
+    desk.player.take(desk, edge.outlet(), acoustic=False)  # type: ignore[arg-type]
+    assert [inlet.receive_nowait().sounding for _ in range(edge.waiting)] == [True, False]
+
+
+def test_a_turn_that_goes_on_after_it_seemed_whole_sounds_again() -> None:
+    desk = Desk()
+    desk.say(1, 100)
+    desk.player.whole(1)
+    desk.play(200)
+    assert not desk.player.sounding
+    desk.say(1, 100)
+    desk.play(50)
+    assert desk.player.sounding
+    desk.player.end(1, "completed")
+    desk.play(100)
+    assert [event.name for event in desk.told()] == ["turn.first_audio", "turn.end"]
+    assert not desk.player.sounding
+
+
+def test_a_turn_under_way_ends_with_the_conversation() -> None:
+    desk = Desk()
+    desk.say(1, 500)
+    desk.play(100)
+    desk.player.close()
+    (end,) = [event for event in desk.told() if event.name == "turn.end"]
+    assert (end.fields()["heard_ms"], end.fields()["outcome"]) == (100.0, "interrupted")
+
+
+def test_interruptions_leave_nothing_behind() -> None:
+    desk = Desk()
+    for turn in range(1, 40):
+        desk.say(turn, 100)
+        desk.player.whole(turn)
+        desk.play(20)
+        desk.player.silence(Interrupted(turn, 0.0))
+        desk.play(20)
+    assert len(desk.player._due) <= 2

@@ -17,6 +17,7 @@ from wsproto.utilities import LocalProtocolError
 
 from actors.emulator.connection import Observed
 from actors.emulator.mind import Call, Declared, Exchange, Say, Source
+from actors.emulator.scenario import Scenario
 from actors.emulator.service import Service
 from actors.emulator.settings import Settings
 
@@ -306,13 +307,14 @@ class World:
 
 @pytest.fixture
 def build() -> Callable[..., Any]:
-    """Opens a world: `async with build(lines=[...], time_scale=...) as world`."""
+    """Opens a world: `async with build(*lines, scenario=..., time_scale=...) as world`."""
 
     @asynccontextmanager
-    async def opened(*lines: str, **settings: Any) -> AsyncIterator[World]:
+    async def opened(*lines: str, scenario: Scenario | None = None, **settings: Any) -> AsyncIterator[World]:
         observed: list[Observed] = []
         ears, mind = Script(list(lines)), Parrot()
-        service = Service(Settings(**({"threads": False} | settings)), Tongue(), ears, observed.append, mind=mind)
+        settled = Settings(**({"threads": False} | settings))
+        service = Service(settled, Tongue(), ears, observed.append, mind=mind, scenario=scenario)
         async with trio.open_nursery() as nursery:
             yield World(service, ears, mind, observed, nursery)
             nursery.cancel_scope.cancel("the test is over")

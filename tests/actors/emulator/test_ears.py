@@ -89,4 +89,4 @@ def test_a_marked_turn_without_end_keeps_its_last_minutes() -> None:
         ears.hear(Sound(bytes(32_000), 16_000))
     ended = ears.mark_end()
     assert ended is not None
-    assert len(ended.pcm) == 300 * 32_000
+    assert len(ended.pcm) == 120 * 32_000

@@ -1,8 +1,10 @@
 """Whatever a client sends, the service lives on, and the next client finds it in order."""
 
 import json
+import os
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import attrs
@@ -13,8 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from actors.emulator import wire
+from actors.emulator.door import Request
+from actors.emulator.models import MODELS
 from actors.emulator.protojson import Breach, camel
 from actors.emulator.requests import ClientMessage, Setup
+from actors.emulator.tokens import TokenRequest
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
@@ -68,12 +73,22 @@ LIVELY = st.sampled_from(
         "SPEAK",
     ]
 )
+THOROUGH = os.environ.get("REAL_PARTS") == "required"
 ENDLESS = {"connection_life": 1e6, "session_limit": 1e6, "video_limit": 1e6}
 SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def run(main: Callable[[], Any]) -> None:
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+async def heard_until_quiet(client: Any, seconds: float) -> list[Any]:
+    """Everything that comes within so many seconds, or until the service closes."""
+    seen: list[Any] = []
+    with trio.move_on_after(seconds), suppress(Exception):
+        while True:
+            seen.append(await client.receive())
+    return seen
 
 
 async def assert_alive(world: Any) -> None:
@@ -109,16 +124,21 @@ def test_any_bytes_instead_of_frames(build: Any, data: bytes) -> None:
     run(main)
 
 
-@SLOW
-@given(st.lists(MESSAGES | JSON, min_size=1, max_size=4))
-def test_any_json_instead_of_messages(build: Any, messages: list[Any]) -> None:
+@pytest.mark.parametrize("part", range(4 if THOROUGH else 1))
+@settings(SLOW, max_examples=50 if THOROUGH else 8)
+@given(st.lists(MESSAGES | JSON | LIVELY.filter(lambda found: found != "SPEAK"), min_size=50, max_size=50))
+def test_any_json_instead_of_messages(build: Any, part: int, messages: list[Any]) -> None:
+    """Ten thousand messages when thorough, each on an open connection: some are taken, others end it as they must."""
+
     async def main() -> None:
-        async with build() as world:
+        async with build(**ENDLESS) as world:
             client = await world.ready()
             for message in messages:
-                if world.service.connections and world.service.connections[-1].open:
-                    await client.send(message)
-                    await trio.sleep(0.5)
+                await client.send(message)
+                await trio.testing.wait_all_tasks_blocked()
+                if not (world.service.connections and world.service.connections[-1].open):
+                    assert (await client.closed()).code in {1007, 1008}
+                    client = await world.ready()
             await assert_alive(world)
 
     run(main)
@@ -172,6 +192,62 @@ def assert_orderly(messages: list[Any]) -> None:
         assert cancelled <= open_calls
         open_calls -= cancelled
     assert complete
+
+
+OPTIONS: dict[str, list[Any]] = {
+    "generationConfig": [{}, {"temperature": 1}, {"thinkingConfig": {"thinkingLevel": "LOW"}}, {"maxOutputTokens": 3}],
+    "tools": [[], [{"googleSearch": {}}], [{"functionDeclarations": [{"name": "f", "behavior": "BLOCKING"}]}]],
+    "sessionResumption": [{}, {"handle": "x"}, {"transparent": True}],
+    "contextWindowCompression": [{}, {"triggerTokens": 30, "slidingWindow": {"targetTokens": "20"}}],
+    "inputAudioTranscription": [{}, {"wordTimestamp": True, "languageCodes": ["en-US"]}],
+    "realtimeInputConfig": [
+        {"interimTranscriptTimestampEnabled": True, "turnCoverage": "TURN_INCLUDES_ALL_INPUT"},
+        {"activityHandling": "NO_INTERRUPTION", "automaticActivityDetection": {"silenceDurationMs": 0}},
+    ],
+    "proactivity": [{}, {"proactiveAudio": True}],
+    "historyConfig": [{"initialHistoryInClientContent": True}],
+    "systemInstruction": [{"parts": [{"text": "x"}]}],
+}
+SETUPS = st.fixed_dictionaries(
+    {"model": st.sampled_from(sorted(MODELS))},
+    optional={name: st.sampled_from(values) | JSON for name, values in OPTIONS.items()},
+)
+
+
+@settings(SLOW, max_examples=100)
+@given(SETUPS | mapped(fields_of(Setup)), st.sampled_from(["setup", "token"]))
+def test_any_setup_is_agreed_on_or_refused(build: Any, speech: Any, silence: Any, setup: Any, way: str) -> None:
+    async def main() -> None:
+        async with build(*["heard"] * 9) as world:
+            target = "/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContent"
+            if way == "token":
+                body = json.dumps({"bidiGenerateContentSetup": setup, "uses": 0}).encode()
+                with suppress(Breach):
+                    name = world.service.tokens.make(body, trio.current_time(), datetime.now(UTC))
+                    client = await world.client(f"{target}Constrained?access_token={name}")
+                    await client.send({"setup": {}})
+            else:
+                client = await world.client(target + "?key=x")
+                await client.send({"setup": setup})
+            if world.service.connections:
+                found = await heard_until_quiet(client, 1.0)
+                if found and found[0] == {"setupComplete": {}}:
+                    await client.say(speech(1.2) + silence(1.2))
+                    assert "turnComplete" in str(await heard_until_quiet(client, 5.0))
+            await assert_alive(world)
+
+    run(main)
+
+
+@SLOW
+@given(st.binary(max_size=100) | mapped([*fields_of(TokenRequest), "x"]).map(lambda found: json.dumps(found).encode()))
+def test_any_request_for_a_token_is_answered(build: Any, body: bytes) -> None:
+    async def main() -> None:
+        async with build() as world:
+            request = Request("POST", "/v1alpha/auth_tokens", {"key": "x"}, {}, body)
+            assert world.service.answer(request).status in {200, 400}
+
+    run(main)
 
 
 @pytest.mark.parametrize("depth", [10, 1000, 100_000])

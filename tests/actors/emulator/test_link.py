@@ -57,8 +57,9 @@ async def test_a_message_too_big(build: Any, autojump_clock: Any) -> None:
 async def test_the_biggest_message_there_may_be(build: Any, autojump_clock: Any) -> None:
     async with build() as world:
         client = await world.ready()
-        frame = b'{"clientContent": {"turns": [{"role": "user", "parts": [{"text": "%s"}]}]}}'
-        await client.send_bytes(frame % (b"x" * (LONGEST_MESSAGE - len(frame) + 2)))
+        frame = b'{"realtimeInput": {"video": {"mimeType": "image/png", "data": "%s"}}}'
+        size = LONGEST_MESSAGE - len(frame) + 2
+        await client.send_bytes(frame % (b"A" * (size - size % 4)) + b" " * (size % 4))
         assert await client.quiet(1.0) == []
         assert world.service.connections[0].open
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.emulator.costs import Cost, audio_cost, text_cost, usage
 from actors.emulator.handles import LIFE, Handles
 from actors.emulator.mind import Call
-from actors.emulator.session import Cost, Session, Snapshot, audio_cost, fragments, text_cost, usage
+from actors.emulator.session import Session, Snapshot, fragments
 from actors.emulator.terms import Compression
 
 

@@ -128,6 +128,27 @@ async def test_what_could_not_be_written_goes_out_on_the_next_link(ends: Ends) -
         nursery.cancel_scope.cancel("enough")
 
 
+async def test_a_write_that_fails_late_does_not_lose_the_link_that_came_meanwhile(
+    autojump_clock: object, ends: Ends
+) -> None:
+    class Slow(FakeWire):
+        async def send(self, frame: str) -> None:
+            await trio.sleep(1)
+            raise TransportLost(1006, f"gone before {frame}")
+
+    second = FakeWire()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ends.uplink().run)
+        ends.outlet("links").send_nowait(ends.link(Slow()))
+        ends.outlet("requests").send_nowait(Say("hello"))
+        await trio.testing.wait_all_tasks_blocked()
+        ends.session.lost("gone", 0.0)
+        ends.outlet("links").send_nowait(ends.link(second))
+        await trio.sleep(2)
+        assert second.sent == ['{"realtimeInput":{"text":"hello"}}']
+        nursery.cancel_scope.cancel("enough")
+
+
 async def test_frames_of_a_link_that_is_over_mean_nothing(ends: Ends) -> None:
     wire = FakeWire(deque([HANDLE]))
     ends.outlet("down").send_nowait(ends.link(wire))

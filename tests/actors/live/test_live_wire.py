@@ -25,6 +25,7 @@ def audio(data: str = STANDARD, mime: str | None = "audio/pcm;rate=24000") -> di
     return {"inlineData": {"data": data} | ({} if mime is None else {"mimeType": mime})}
 
 
+NO_RATE = "a malformed part (ValueError)"
 USAGE = {"promptTokenCount": 882, "responseTokenCount": 46, "responseTokensDetails": [{"modality": "AUDIO"}]}
 GROUNDING = {"webSearchQueries": ["q"], "groundingChunks": [{"web": {"uri": "https://x", "title": "x"}}]}
 
@@ -137,6 +138,8 @@ def test_many_parts_and_fields_in_one_frame_come_in_the_order_to_act_in() -> Non
         (b'{"goAway": {"timeLeft": {"seconds": "nan"}}}', ["a malformed goAway (ValueError)"]),
         (b'{"toolCall": {"functionCalls": [{"id": "1"}]}}', ["a malformed toolCall (KeyError)"]),
         (b'{"usageMetadata": 5}', ["a malformed usageMetadata (AttributeError)"]),
+        (json.dumps(content(modelTurn={"parts": [audio(mime="audio/pcm;rate=0")]})).encode(), [NO_RATE]),
+        (json.dumps(content(modelTurn={"parts": [audio(mime="audio/pcm;rate=9000000")]})).encode(), [NO_RATE]),
         (
             b'{"serverContent": {"modelTurn": {"parts": [{"inlineData": {"mimeType": "image/png", "data": ""}}]}}}',
             ["part.inlineData of image/png"],

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.audio.engines import Ear, Engine, Open, Reframer
+from actors.audio.engines import Ear, Engine, Reframer
 from actors.audio.engines.energy import LOWEST_FLOOR_DB, Energy
 from actors.audio.engines.silero import Silero
 from actors.audio.engines.webrtc import Webrtc
@@ -77,7 +77,7 @@ def test_a_frame_of_another_length_is_refused(engine: Engine, wrong: bytes) -> N
 def test_frames_are_as_long_as_promised() -> None:
     assert Silero().samples == 512
     assert [Webrtc(2, length).samples for length in (10, 20, 30)] == [160, 320, 480]
-    assert Energy().samples == Open().samples == 320
+    assert Energy().samples == 320
 
 
 def test_webrtc_takes_the_settings_it_has() -> None:
@@ -85,12 +85,6 @@ def test_webrtc_takes_the_settings_it_has() -> None:
         Webrtc(4)  # type: ignore[arg-type]
     with pytest.raises(PlanError, match="found 2 and 25"):
         Webrtc(2, 25)  # type: ignore[arg-type]
-
-
-def test_open_takes_everything_for_speech() -> None:
-    engine = Open()
-    assert engine.probability(bytes(640)) == 1.0
-    engine.reset()
 
 
 def test_energy_learns_a_new_background(noise: Sound) -> None:

@@ -1,0 +1,56 @@
+"""The VAD actor: a gate that was open is shut in the end, whoever feeds it and whichever incarnation does."""
+
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from actors.audio.gate import Gate
+from actors.audio.timeline import Timeline
+from actors.vad import Energy, Open
+from pipeline.channels import Capacity, Edge, Inlet, Outlet, Overflow
+from pipeline.events import Bus
+from pipeline.messages import Captured, SpeechEnded, SpeechStarted, StreamEnded, Uttered
+
+LOUD, QUIET = b"\x00\x20\x00\xe0" * 160, bytes(640)
+
+
+def blocks(first: int, pcm: bytes, count: int) -> list[Captured]:
+    return [Captured(pcm, 5.0 + place * 0.02, place * 320) for place in range(first, first + count)]
+
+
+async def fed(made: Any, gate: Gate, timeline: Timeline, given: list[Captured], turns: str = "server") -> list[Uttered]:
+    """Runs one incarnation on these blocks and gives what passed."""
+    captured: Edge[Captured] = Edge("captured", Capacity(1000, "items"), Overflow.FAIL)
+    speech: Edge[Uttered] = Edge("speech", Capacity(1000, "items"), Overflow.FAIL)
+    outlet = captured.outlet()
+    for block in given:
+        outlet.send_nowait(block)
+    actor = made(
+        captured=captured.inlet(), audible=Inlet(None, None), speech=speech.outlet(), duck=Outlet(None, None),
+        timeline=timeline, gate=gate, bus=timeline.bus, room={"turns": turns},
+    )  # fmt: skip
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(actor.run)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel("a crash, or a wish")
+    inlet = speech.inlet()
+    return [inlet.receive_nowait() for _ in range(speech.waiting)]
+
+
+@pytest.mark.parametrize("turns", ["server", "local"])
+async def test_speech_that_ends_while_the_gate_is_started_again_is_told_to_have_ended(turns: str) -> None:
+    gate, timeline = Gate(), Timeline(Bus())
+    before = await fed(Energy, gate, timeline, blocks(0, QUIET, 20) + blocks(20, LOUD, 30), turns)
+    after = await fed(Energy, gate, timeline, blocks(50, QUIET, 100), turns)
+    assert [type(item) for item in before if isinstance(item, SpeechStarted | SpeechEnded)] == [SpeechStarted]
+    ends = [type(item) for item in after if isinstance(item, SpeechEnded | StreamEnded)]
+    assert ends == ([SpeechEnded, StreamEnded] if turns == "server" else [SpeechEnded])
+
+
+@pytest.mark.parametrize("made", [Energy, Open])
+async def test_a_microphone_that_knows_no_timeline_sets_its_zero_all_the_same(made: Any) -> None:
+    timeline = Timeline(Bus())
+    await fed(made, Gate(), timeline, blocks(10, QUIET, 3))
+    assert timeline.origin == pytest.approx(5.0)
