@@ -59,10 +59,7 @@ class Listener:
     _text: str | None = None
 
     def push(self, pcm: bytes) -> None:
-        """Takes the next piece of sound, 16 kHz s16le mono, of any length; beyond 30 s it is not listened to.
-
-        Takes about an eighth of the piece's own time.
-        """
+        """Takes the next piece of sound, 16 kHz s16le mono, of any length; beyond 30 s it is not listened to."""
         data = self._rest + pcm
         usable = len(data) - len(data) % (2 * _FRAME)
         self._rest = data[usable:]

@@ -1,4 +1,3 @@
-# ruff: noqa: ARG001 - a clock acts by being asked for
 import datetime as dt
 import os
 import time

@@ -1,4 +1,3 @@
-# ruff: noqa: ARG001 - a clock acts by being asked for
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from functools import wraps

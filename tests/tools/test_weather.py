@@ -1,4 +1,3 @@
-# ruff: noqa: ARG001 - a clock acts by being asked for
 import copy
 from collections.abc import AsyncIterator
 from pathlib import Path
