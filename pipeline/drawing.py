@@ -6,16 +6,21 @@ from typing import Any
 import tomli_w
 
 from pipeline.plan import Plan
+from pipeline.secrets import SHOWN
 from pipeline.wiring import OUTSIDE, EdgeSpec, Graph
 
 
 def as_toml(plan: Plan) -> str:
-    """Gives the merged plan as TOML that can be used again with --config; objects set from code show as text."""
+    """Gives the merged plan as TOML that can be used again with --config.
+
+    Objects set from code show as text, and headers, which may carry credentials, without their values.
+    """
     return tomli_w.dumps(_plain(plan.tables))
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - TOML has any shape
     if isinstance(value, dict):
+        value = {key: dict.fromkeys(item, SHOWN) if key == "headers" else item for key, item in value.items()}
         return {key: _plain(item) for key, item in value.items() if item is not None}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]

@@ -112,6 +112,10 @@ class FirstAudio(Event):
     turn: int
     latency_ms: float | None
 
+    def fields(self) -> dict[str, object]:
+        """Gives both fields always: an unknown latency is null and not left out."""
+        return {"turn": self.turn, "latency_ms": self.latency_ms}
+
 
 @attrs.frozen
 class TurnInterrupted(Event):

@@ -98,3 +98,11 @@ def test_the_graph_has_every_actor_and_every_way() -> None:
             for reader in graph.readers(name):
                 style = "dashed" if spec.optional else "solid"
                 assert re.search(rf'"{sender}" -> "{reader}" \[label="{name}\\n.*style={style}\]', dot)
+
+
+def test_headers_are_printed_without_their_values() -> None:
+    plan = Plan.load()
+    plan.set("live.http_options", {"headers": {"authorization": "Bearer not-to-be-seen"}})
+    printed = as_toml(plan)
+    assert "authorization" in printed
+    assert "not-to-be-seen" not in printed

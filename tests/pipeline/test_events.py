@@ -39,7 +39,7 @@ async def rest(listener: e.Subscription) -> list[Any]:
             "tool.result",
             {"id": "c1", "name": "clock", "ms": 3.5, "outcome": "ok"},
         ),
-        (e.FirstAudio(3, None), "turn.first_audio", {"turn": 3}),
+        (e.FirstAudio(3, None), "turn.first_audio", {"turn": 3, "latency_ms": None}),
         (e.Usage({"totalTokenCount": 7}), "usage", {"totalTokenCount": 7}),
         (e.ActorRestarted("vad", 1), "actor.restart", {"actor": "vad", "crashes": 1}),
         (e.Dropped("captured", 4, 80.0), "channel.drop", {"edge": "captured", "dropped": 4, "ms": 80.0}),

@@ -77,9 +77,7 @@ class Far:
 
 
 @pytest.fixture
-def staged(
-    build: Any, autojump_clock: Any, names: Any, audio: Any, spoken: Any, speech: Any, silence: Any
-) -> Callable[..., Any]:
+def staged(build: Any, names: Any, audio: Any, spoken: Any, speech: Any, silence: Any) -> Callable[..., Any]:
     """Gives `async with staged(name) as far`."""
 
     @asynccontextmanager

@@ -181,6 +181,6 @@ async def jitter(far: Any) -> None:
 
 
 @pytest.mark.parametrize("name", CHECKS)
-async def test_a_scenario_does_what_it_shows(staged: Any, name: str) -> None:
+async def test_a_scenario_does_what_it_shows(autojump_clock: Any, staged: Any, name: str) -> None:
     async with staged(name) as far:
         await CHECKS[name](far)
