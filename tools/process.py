@@ -107,5 +107,5 @@ async def running(words: Sequence[str], env: Mapping[str, str], folder: Path | N
         try:
             yield child
         finally:
-            await child.end()
+            await child.end()  # noqa: ASYNC102 - ending is shielded and bounded by itself
             nursery.cancel_scope.cancel("the process has ended")

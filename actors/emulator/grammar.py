@@ -38,7 +38,7 @@ public <said> = /1/ <small> | /1/ <asks> | /1/ <find> | /1/ <task> | /1/ <back> 
 <find> = (search [the web] for | look up | tell me about) <topic> | <question>;
 <task> = [please] tell me a [long | short] story [please] | tell me another story | tell me a joke
   | [please] count [up] to <number> [please] | count from one to <number>
-  | set a timer for <number> (second | seconds | minute | minutes);
+  | set a timer for (<number> (seconds | minutes) | one (second | minute));
 <back> = what did i [just] ask [you] | what did i say | what did you [just] say | what was my [last] question
   | [please] repeat that [please] | [please] say that again [please];
 <other> = <sound> [<other>];

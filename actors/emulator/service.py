@@ -199,7 +199,7 @@ async def running(
                 if service.settings.threads:
                     listening.start_soon(service.faculties.warm_up)
                 serve = partial(trio.serve_listeners, service.serve_stream, listeners, handler_nursery=clients)
-                listening.start_soon(serve)
+                listening.start_soon(serve)  # noqa: ASYNC113 - the sockets listen already; accepting may come later
                 yield Address(host, bound, secure=ssl_context is not None)
                 listening.cancel_scope.cancel("the service ends")
             service.close()
