@@ -19,7 +19,7 @@ _ONES, _TEENS, _TENS = ONES[1:10], ONES[10:], TENS
 _RULES = """\
 #JSGF V1.0;
 grammar assistant;
-public <said> = /1/ <small> | /1/ <asks> | /1/ <find> | /1/ <task> | /1/ <back> | /0.0000000001000/ <other>;
+public <said> = /1/ <small> | /1/ <asks> | /1/ <find> | /1/ <task> | /1/ <back> | /0.000000000000001/ <other>;
 <small> = hello [there] | hi [there] | hey [there] | good morning | good afternoon | good evening
   | [hello] how are you | what can you do | who are you | what is your name | can you hear me | help [me]
   | stop [please] | please stop | be quiet | wait | cancel [that] | never mind

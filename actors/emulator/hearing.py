@@ -26,7 +26,7 @@ _SETTINGS: Mapping[str, object] = {
     "beam": 1e-70,
     "pbeam": 1e-70,
     "wbeam": 1e-50,
-    "wip": 0.02,  # much below it the row of sounds loses against the requests, much above it always wins
+    "wip": 0.03,  # much below it the row of sounds loses against the requests, much above it always wins
     "cmn": "live",
     "bestpath": False,  # its lattice takes minutes on a network of this size and gains nothing
     "loglevel": "FATAL",

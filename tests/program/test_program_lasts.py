@@ -19,13 +19,13 @@ Play = Callable[..., dict[str, Any]]
 ROOM = 64 * 1024  # bytes on the small disk: a second and a bit of the output
 
 
-def killed_in_mid_sentence(question: Path, greeting: Path, follow_up: Path, there: tuple[str, ...], key: str) -> Any:
+def killed_in_mid_sentence(question: Path, goodbye: Path, follow_up: Path, there: tuple[str, ...], key: str) -> Any:
     async def scenario(user: Any) -> Any:
         sound, rate = soundfile.read(question)
-        hello, slower = soundfile.read(greeting)
+        farewell, slower = soundfile.read(goodbye)
         pause = np.zeros(7 * rate)
         soundfile.write(
-            user.folder / "both.wav", np.concatenate([sound, pause, np.repeat(hello, rate // slower)]), rate
+            user.folder / "both.wav", np.concatenate([sound, pause, np.repeat(farewell, rate // slower)]), rate
         )
         talk = ("talk", *there, "--output", "output.wav")
         first = (*talk, "--events", "events.jsonl", "--input", "both.wav")
@@ -77,12 +77,12 @@ def with_a_full_event_log(recording: Path, there: tuple[str, ...], key: str) -> 
 @pytest.fixture(scope="module")
 def played(play: Play, recordings: Path, emulator: str, canary: str) -> Callable[[str], Any]:
     there = ("--endpoint", emulator)
-    question, hello = recordings / "time-tokyo.flac", recordings / "hello.wav"
+    question, goodbye = recordings / "time-tokyo.flac", recordings / "goodbye.flac"
     results = play(
         {
-            "killed": killed_in_mid_sentence(question, hello, recordings / "what-did-i-ask.flac", there, canary),
-            "small disk": on_a_small_disk(hello, there, canary),
-            "full event log": with_a_full_event_log(hello, there, canary),
+            "killed": killed_in_mid_sentence(question, goodbye, recordings / "what-did-i-ask.flac", there, canary),
+            "small disk": on_a_small_disk(goodbye, there, canary),
+            "full event log": with_a_full_event_log(goodbye, there, canary),
         }
     )
 
@@ -140,4 +140,4 @@ def test_a_full_event_log_does_not_end_the_conversation(played: Any) -> None:
     outcome = played("full event log")
     assert (outcome.code, outcome.err) == (0, "")
     assert "the event log /dev/full ends" in outcome.out
-    assert "assistant: Hello!" in outcome.out
+    assert "assistant: Goodbye!" in outcome.out

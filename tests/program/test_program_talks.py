@@ -1,5 +1,6 @@
 """`talk` over recordings: what is said, what is heard, and what the event log tells of it."""
 
+import io
 import shutil
 import wave
 from collections.abc import Callable
@@ -37,7 +38,8 @@ class Mine(Recording):
 
 @pytest.fixture(scope="module")
 def talks(play: Play, emulator: str, recordings: Path, canary: str) -> dict[str, Any]:
-    hello = recordings / "hello.wav"
+    goodbye = recordings / "goodbye.flac"
+    sound, native = soundfile.read(goodbye)
     key = {"GOOGLE_API_KEY": canary}
     there = ("--endpoint", emulator, "--set", "actors.vad.use=actors.vad:Energy")  # which starts fastest
 
@@ -46,15 +48,15 @@ def talks(play: Play, emulator: str, recordings: Path, canary: str) -> dict[str,
 
     async def converted(user: Any, name: str) -> Any:
         rate, channels, width = FORMATS[name]
-        sound, given = soundfile.read(hello)
-        times = np.arange(0, len(sound) / given, 1 / rate)
-        mono = np.interp(times, np.arange(len(sound)) / given, sound)
+        times = np.arange(0, len(sound) / native, 1 / rate)
+        mono = np.interp(times, np.arange(len(sound)) / native, sound)
         soundfile.write(user.folder / name, np.outer(mono, [1.0, 0.5][:channels]), rate, subtype=width)
         return await user.talk(*there, "--input", name, **key)
 
     async def cut_short(user: Any) -> Any:
-        whole = hello.read_bytes()
-        (user.folder / TRUNCATED).write_bytes(whole[: len(whole) * 4 // 5])
+        whole = io.BytesIO()
+        soundfile.write(whole, sound, native, format="WAV")
+        (user.folder / TRUNCATED).write_bytes(whole.getvalue()[: 2 * int(1.4 * native)])  # all of the word
         return await user.talk(*there, "--input", TRUNCATED, **key)
 
     async def with_things_of_ones_own(user: Any) -> Any:
@@ -62,19 +64,19 @@ def talks(play: Play, emulator: str, recordings: Path, canary: str) -> dict[str,
         for folder in ("tools", "actors", "pipeline", "bin", "json"):
             (user.folder / folder).mkdir()
             (user.folder / folder / "__init__.py").write_text('raise RuntimeError("the user has such a folder")')
-        mine = ("--set", "actors.microphone.use=my_mic:Mine", "--set", f"actors.microphone.path={hello}")
+        mine = ("--set", "actors.microphone.use=my_mic:Mine", "--set", f"actors.microphone.path={goodbye}")
         async with user.starts("talk", "--quiet", "--backend", "local", *FILES, *mine) as running:
             await running.until_event("turn.end")
             running.signal()
             return await running.end()
 
     async def aloud(user: Any) -> Any:
-        return await user.run("talk", "--backend", "local", "--input", hello, *FILES)
+        return await user.run("talk", "--backend", "local", "--input", goodbye, *FILES)
 
     scenarios = {
         "local": aloud,
         "question": of("--input", recordings / "time-tokyo.flac"),  # no key, so the embedded service answers
-        "local turns": of("--turns", "local", *there, "--input", hello, **key),
+        "local turns": of("--turns", "local", *there, "--input", goodbye, **key),
         "things of one's own": with_things_of_ones_own,
         TRUNCATED: cut_short,
     }
@@ -102,8 +104,8 @@ def talk(talks: dict[str, Any]) -> Callable[[str], Any]:
 
 def test_a_recording_is_answered_and_the_program_ends_by_itself(talk: Any) -> None:
     outcome = talk("local")
-    assert outcome.finals("user") == ["hello"]
-    assert outcome.finals("model") == ["Hello! How can I help you?"]
+    assert outcome.finals("user") == ["goodbye"]
+    assert outcome.finals("model") == ["Goodbye!"]
     assert outcome.one("turn.end")["outcome"] == "completed"
 
 
@@ -175,7 +177,7 @@ def test_the_output_lies_on_the_microphones_clock(talk: Any) -> None:
     assert by_latency == pytest.approx(by_clock, abs=60)
     assert by_latency - 1 <= loud[0] <= by_latency + 120  # a voice does not begin at full strength
     assert loud[-1] <= by_latency + outcome.one("turn.end")["heard_ms"] + 1
-    assert loud[-1] - loud[0] > 1000
+    assert loud[-1] - loud[0] > 300
 
 
 def test_the_output_lasts_until_the_end(talk: Any) -> None:
@@ -187,22 +189,24 @@ def test_the_output_lasts_until_the_end(talk: Any) -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_recording_of_any_format_has_its_own_pitch_and_pace(name: str, talk: Any) -> None:
     """The same words begin and end at the same time, and are answered."""
-    places = [talk(name).one(mark)["at_ms"] for mark in ("turn.user_start", "turn.user_end")]
-    assert places == pytest.approx([460, 980], abs=100)
-    assert talk(name).one("turn.end")["heard_ms"] > 500
+    marks = ("turn.user_start", "turn.user_end")
+    assert [talk(name).one(mark)["at_ms"] for mark in marks] == pytest.approx(
+        [talk(TRUNCATED).one(mark)["at_ms"] for mark in marks], abs=100
+    )
+    assert talk(name).one("turn.end")["heard_ms"] > 300
     if name != "telephone.wav":  # half the band is missing
-        assert talk(name).finals("user") == ["hello"]
+        assert talk(name).finals("user") == ["goodbye"]
 
 
 def test_of_a_truncated_recording_what_is_there_is_played(talk: Any) -> None:
     outcome = talk(TRUNCATED)
-    assert outcome.finals("user") == ["hello"]
+    assert outcome.finals("user") == ["goodbye"]
     assert [event["text"] for event in outcome.events("notice") if "cut short" in event["text"]] != []
 
 
 def test_turns_can_be_found_here(talk: Any) -> None:
     outcome = talk("local turns")
-    assert outcome.finals("user") == ["hello"]
+    assert outcome.finals("user") == ["goodbye"]
     assert outcome.one("turn.end")["outcome"] == "completed"
 
 
@@ -210,8 +214,8 @@ def test_the_screen_shows_the_conversation_and_who_answers(talk: Any) -> None:
     lines = talk("local").out.splitlines()
     assert "embedded service" in lines[0]
     assert "GOOGLE_API_KEY" in lines[0]
-    assert any("you: hello" in line for line in lines)
-    assert any("assistant: Hello!" in line for line in lines)
+    assert any("you: goodbye" in line for line in lines)
+    assert any("assistant: Goodbye!" in line for line in lines)
 
 
 def test_a_microphone_of_ones_own_is_used_and_folders_of_our_names_do_not_matter(talks: dict[str, Any]) -> None:
@@ -219,7 +223,7 @@ def test_a_microphone_of_ones_own_is_used_and_folders_of_our_names_do_not_matter
     if isinstance(outcome, Exception):
         raise outcome
     assert (outcome.code, outcome.err) == (130, "")
-    assert outcome.finals("user") == ["hello"]
+    assert outcome.finals("user") == ["goodbye"]
 
 
 async def test_the_users_words_reach_the_wire_sample_exact_within_two_seconds(

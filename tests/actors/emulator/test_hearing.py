@@ -7,6 +7,7 @@ import pytest
 
 from actors.audio.resample import Resampler
 from actors.emulator import grammar
+from actors.emulator import hearing as module
 from actors.emulator.cities import plain
 from actors.emulator.hearing import RATE, Hearing
 from actors.emulator.voice import Voice
@@ -27,7 +28,7 @@ REQUESTS = (
     "Stop, please.",
     "How is the weather in Madrid?",
 )
-VOICES = ("Kore", "Puck", "Charon", "Zephyr", "Iapetus")
+VOICES = ("Kore", "Puck", "Zephyr")
 ELSEWHERE = (
     "My grandmother bought a red bicycle last summer.",
     "The quick brown fox jumps over the lazy dog.",
@@ -68,12 +69,14 @@ def noisy(sound: np.ndarray, decibels: float) -> np.ndarray:
 @pytest.mark.parametrize("name", VOICES)
 def test_requests_are_understood(hearing: Hearing, voice: Voice, name: str) -> None:
     missed = [text for text in REQUESTS if hearing.understand(pcm(spoken(voice, text, name))) != plain(text)]
-    assert len(missed) <= 3, missed
+    assert len(missed) <= 1, missed
 
 
-@pytest.mark.parametrize(("decibels", "allowed"), [(30, 3), (20, 4)])
+@pytest.mark.parametrize(("decibels", "allowed"), [(20, 1), (10, 2)])
 def test_requests_are_understood_over_noise(hearing: Hearing, voice: Voice, decibels: float, allowed: int) -> None:
-    missed = [text for text in REQUESTS if hearing.understand(pcm(noisy(spoken(voice, text), decibels))) != plain(text)]
+    missed = [
+        text for text in REQUESTS[::2] if hearing.understand(pcm(noisy(spoken(voice, text), decibels))) != plain(text)
+    ]
     assert len(missed) <= allowed, missed
 
 
@@ -151,11 +154,12 @@ def test_threads_share_one_hearing(hearing: Hearing, voice: Voice) -> None:
     assert found == {text: hearing.understand(pcm(spoken(voice, text))) for text in REQUESTS[:3]}
 
 
-def test_nothing_beyond_half_a_minute_is_listened_to(hearing: Hearing) -> None:
+def test_nothing_beyond_the_longest_utterance_is_listened_to(hearing: Hearing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LONGEST", RATE)
     listener = hearing.listen()
     for _ in range(4):
-        listener.push(bytes(20 * RATE))
-    assert listener._heard == 30 * RATE
+        listener.push(bytes(RATE))
+    assert listener._heard == RATE
     assert listener.text() == ""
 
 
