@@ -75,7 +75,7 @@ def test_demos_hold_what_is_said_in_order_and_a_quiet_room(root: Path) -> None:
 
 
 def understood(hearing: Hearing, path: Path, start: float, end: float) -> str:
-    """Returns what the embedded service hears in a part of a recording, with the quiet that its detector leaves around it."""
+    """Returns what the embedded service hears of a part of a recording, with the quiet its detector leaves."""
     samples, rate = soundfile.read(path, always_2d=True)
     speech = samples[max(0, round((start - 0.3) * rate)) : round((end + 0.8) * rate), 0]
     heard = soxr.resample(speech, rate, 16_000)
