@@ -31,6 +31,11 @@ class Talk:
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         return [event for line in lines if (event := json.loads(line))["event"] == name]
 
+    def ready(self) -> bool:
+        """Whether the session stands and both devices are open."""
+        connected = [event["to"] for event in self.events("session.state")][-1:] == ["CONNECTED"]
+        return connected and {event["which"] for event in self.events("device")} == {"microphone", "speaker"}
+
     def until(self, done: Callable[[], object]) -> None:
         deadline = time.monotonic() + PATIENCE
         while not done():
@@ -82,7 +87,7 @@ def test_a_question_into_the_microphone_is_answered_at_the_speaker(
     heard = tmp_path / "speaker.raw"
     one = talk()
     recorder = pulse.record("speaker.monitor", 24000, heard)
-    one.until(lambda: one.events("session.state")[-1:] and one.events("session.state")[-1]["to"] == "CONNECTED")
+    one.until(one.ready)
     assert {event["which"] for event in one.events("device")} == {"microphone", "speaker"}
     speak(pulse, tmp_path, "what-did-i-ask.flac")
     one.until(lambda: one.events("turn.end"))
@@ -99,7 +104,7 @@ def test_a_question_into_the_microphone_is_answered_at_the_speaker(
 
 def test_a_voice_over_the_reply_silences_the_speaker(pulse: Any, talk: Callable[..., Talk], tmp_path: Path) -> None:
     one = talk("--set", "room.headphones=true")
-    one.until(lambda: one.events("session.state")[-1:] and one.events("session.state")[-1]["to"] == "CONNECTED")
+    one.until(one.ready)
     speak(pulse, tmp_path, "long-story.flac")
     one.until(lambda: one.events("turn.first_audio"))
     speak(pulse, tmp_path, "stop.wav")
@@ -115,7 +120,7 @@ def test_a_lost_sound_card_is_taken_back_and_the_call_lives_on(
     pulse: Any, talk: Callable[..., Talk], tmp_path: Path
 ) -> None:
     one = talk()
-    one.until(lambda: one.events("session.state")[-1:] and one.events("session.state")[-1]["to"] == "CONNECTED")
+    one.until(one.ready)
     pulse.stop()
     one.until(lambda: len([event for event in one.events("device") if event["what"] == "lost"]) == 2)
     pulse.start()
