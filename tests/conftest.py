@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # No example is judged by the clock of a busy machine, and the same ones are tried everywhere.
-settings.register_profile("house", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("house", deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 settings.load_profile("house")
 
 ROOT = Path(__file__).parents[1]

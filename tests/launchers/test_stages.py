@@ -13,8 +13,9 @@ STAGES = ["ruff check", "ruff format", "mypy", "flake8_async", "pytest"]
 
 
 def stages_run(house: House) -> list[str]:
-    """Returns which of the stages were asked of the stand-in Python, in order."""
-    return [stage for call in house.calls for stage in STAGES if f"-m {stage}" in call]
+    """Returns which of the stages were asked of the stand-in Python, each once, in order."""
+    asked = [stage for call in house.calls for stage in STAGES if f"-m {stage}" in call]
+    return list(dict.fromkeys(asked))
 
 
 def test_the_tests_run_every_stage_with_pytest_last(house: House) -> None:

@@ -67,7 +67,7 @@ async def test_the_lines_are_the_contracts(tmp_path: Path) -> None:
         {"event": "session.state", "from": "A", "to": "B", "reason": "why"},
         {"event": "tool.call", "id": "c1", "name": "clock", "args": {"city": "Zürich"}},
         {"event": "tool.result", "id": "c1", "name": "clock", "ms": 1.5, "outcome": "ok"},
-        {"event": "turn.first_audio", "turn": 1},
+        {"event": "turn.first_audio", "turn": 1, "latency_ms": None},
         {"event": "usage", "totalTokenCount": 3},
     ]
     assert sources.items() >= {"event": "sources", "turn": 1, "sources": [{"title": "T"}]}.items()
