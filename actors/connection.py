@@ -13,7 +13,7 @@ from actors.downlink import route
 from actors.live import wire
 from actors.live.address import GOOGLE, Address
 from actors.live.commands import Setup
-from actors.live.link import LeaveBy, Link, LinkLost, Renewed, Report
+from actors.live.link import LeaveBy, Link, LinkLost, Renewed, Report, unheard
 from actors.live.recall import recall
 from actors.live.recovery import FIRST_PATIENCE, REFUSALS, STABLE_AFTER, Loss, Phase, decide
 from actors.live.recovery import delay as wait
@@ -55,8 +55,8 @@ class Connection:
 
     Raises Refused, which ends the run, when the service will never talk to us as we are, and PlanError where endpoint
     or key cannot be one. `endpoint` is a base URL, empty for Google's. `dial` makes the stream: any callable from an
-    address to a Trio stream. `handle_file` keeps the resumption handle on disk for `resume`, and `cache` the last setup
-    that was built; empty keeps nothing. A ping goes out every `heartbeat` seconds; a link on which nothing comes for
+    address to a Trio stream. `tap` listens in on the wire. `handle_file` keeps the resumption handle on disk for
+    `resume`, and `cache` the last setup that was built; empty keeps nothing. A ping goes out every `heartbeat` seconds; a link on which nothing comes for
     `patience` seconds after it is dead. `threads` may be switched off where time is virtual.
     The first setup waits `tools_within` seconds for tools that live elsewhere; those that come later, the next link
     names. Cancellation closes the socket in order, within half a second.
@@ -79,9 +79,10 @@ class Connection:
     handle_file: str = ""
     cache: str = ""
     resume: bool = False
-    heartbeat: float = 20.0
+    heartbeat: float = 10.0
     patience: float = 60.0
     dial: Callable[..., Any] = dial_tcp
+    tap: Callable[..., Any] = unheard
     threads: bool = True
     tools_within: float = 4.0
     _built: Built = attrs.field(init=False)
@@ -165,6 +166,7 @@ class Connection:
             self.session.handle = None
             if lost.code == INVALID and self._phase == "session" and self.session.turn == self._turn_at_link:
                 self.session.history.clear()  # nothing but what it was told can have displeased it
+                self.bus.publish(e.Notice("the service refuses what it was told of the talk so far; it starts anew"))
         wait = f" in {decision.delay:.2g} s" if decision.delay else " at once"
         self.bus.publish(e.Trouble(f"connection lost: {decision.why}", lost.code, f"{decision.action}{wait}"))
         return decision.delay
@@ -172,12 +174,14 @@ class Connection:
     async def _one_link(self, outage: Outage) -> TransportLost | None:
         """Makes one link and keeps it; gives how it was lost, or None if we left ahead of the service's going."""
         self._phase = "dial"
+        self.tap("dial", "")
         lost: TransportLost | None = TransportLost(ABNORMAL, "the link was given up")
         patience = trio.CancelScope(deadline=math.inf if self._known else outage.since + FIRST_DEADLINE)
         try:
             with patience:
-                async with connected(self._address(), self.dial) as transport:
+                async with connected(self._address(), self.dial, self.tap) as transport:
                     self._phase = "setup"
+                    self.tap("open", "")
                     early, resumed = await self._set_up(transport)
                     self._phase, patience.deadline = "session", math.inf
                     self._announce(transport, outage, early, resumed=resumed)
@@ -193,6 +197,7 @@ class Connection:
             lost = first_error(group)
         if patience.cancelled_caught:
             lost = TransportLost(ABNORMAL, f"it did not answer within {FIRST_DEADLINE:g} s")
+        self.tap(*(("lost", f"{lost.code} {lost.reason}") if lost else ("left", "")))
         return lost
 
     @property
@@ -234,7 +239,7 @@ class Connection:
         shown = self.session.shown_handle()
         replayed, effects = self.session.link(resumed=resumed)
         self._route(effects)
-        link = Link(self.session.epoch, transport)
+        link = Link(self.session.epoch, transport, tuple(early))
         self.downlink.send_nowait(link)
         self.uplink.send_nowait(link)
         if again:
@@ -248,8 +253,6 @@ class Connection:
                     handle=shown if resumed else None,
                 )
             )
-        for signal in early:
-            self._route(self.session.receive(signal, now))
 
     async def _watch(self) -> TransportLost | None:
         """Follows the link's reports until it is lost, or until it is time to leave ahead of goAway."""

@@ -1,16 +1,19 @@
 """The downlink: the only reader on the socket. It never waits for anyone but the socket."""
 
+from collections.abc import Iterable
+
 import attrs
 import trio
 
 from actors.live.link import Link, LinkLost, Report
 from actors.live.session import Effect, Session
+from actors.live.signals import Signal
 from actors.live.wire import decode
 from pipeline.actor import Shared
 from pipeline.channels import Inlet, Outlet
 from pipeline.errors import TransportLost
-from pipeline.events import Bus, Event
-from pipeline.messages import CallNews, Reply, ReplyControl
+from pipeline.events import Bus, Event, Trouble
+from pipeline.messages import CallNews, Interrupted, Reply, ReplyAudio, ReplyControl
 
 
 def route(
@@ -39,7 +42,8 @@ def route(
 class Downlink:
     """Reads each link until it breaks, and turns what comes into replies, calls, reports and events.
 
-    Cancellation breaks the link, because nobody would read it any more; its owner then makes another.
+    Cancellation breaks the link, because nobody would read it any more; its owner then makes another. A reply for which
+    its edge has no room ends there, and the conversation goes on.
     """
 
     links: Inlet[Link]
@@ -49,6 +53,7 @@ class Downlink:
     reports: Outlet[Report]
     session: Shared[Session]
     bus: Bus
+    _overlong: int = attrs.field(default=0, init=False)
 
     async def run(self) -> None:
         """Runs until cancelled."""
@@ -62,14 +67,30 @@ class Downlink:
                     link.wire.abort()
 
     async def _read(self, link: Link) -> None:
+        self._take(link, link.early)
         while True:
             try:
                 frame = await link.wire.receive()
             except TransportLost as lost:
                 self.reports.send_nowait(LinkLost(link.epoch, lost.code, lost.reason))
                 return
+            self._take(link, decode(frame))
+
+    def _take(self, link: Link, signals: Iterable[Signal]) -> None:
+        for signal in signals:
             if link.epoch != self.session.epoch or not self.session.linked:
-                continue  # the session has moved on to another link; this one is only being emptied
-            for signal in decode(frame):
-                effects = self.session.receive(signal, trio.current_time())
-                route(effects, self.bus, self.reply, self.control, self.calls, self.reports)
+                return  # the session has moved on to another link; this one is only being emptied
+            effects = self.session.receive(signal, trio.current_time())
+            fitting = tuple(effect for effect in effects if not isinstance(effect, ReplyAudio) or self._fits(effect))
+            route(fitting, self.bus, self.reply, self.control, self.calls, self.reports)
+
+    def _fits(self, audio: ReplyAudio) -> bool:
+        """Whether the reply's edge has room; a reply that has outgrown it is ended, once."""
+        if audio.turn == self._overlong:
+            return False
+        if self.reply.fits(audio):
+            return True
+        self._overlong = audio.turn
+        self.control.send_nowait(Interrupted(audio.turn, trio.current_time(), "failed"))
+        self.bus.publish(Trouble("a reply is longer than edges.reply holds", "overlong", "its rest is skipped"))
+        return False

@@ -165,11 +165,18 @@ class Device(_Playback):
     async def _without(self) -> Speaker:
         """Plays to nobody until the device can be opened again, and gives it."""
         paced = PacedSpeaker()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(paced.run, trio.current_time())
-            nursery.start_soon(self._follow, paced)
-            speaker = await self._reopened()
-            nursery.cancel_scope.cancel("the speaker is back")
+        speaker: Speaker | None = None
+        given = False
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(paced.run, trio.current_time())
+                nursery.start_soon(self._follow, paced)
+                speaker = await self._reopened()
+                nursery.cancel_scope.cancel("the speaker is back")
+            given = True
+        finally:
+            if speaker is not None and not given:  # cancelled from outside while the nursery was being left
+                await speaker.close()  # noqa: ASYNC102 - close is shielded and bounded by itself
         return speaker
 
     async def _reopened(self) -> Speaker:

@@ -15,6 +15,7 @@ from actors.audio.gate import Gate, GateSettings
 from actors.audio.timeline import Timeline
 from pipeline.actor import Shared, section
 from pipeline.channels import Inlet, Outlet
+from pipeline.errors import PlanError
 from pipeline.events import Bus, Notice, UserEnded, UserStarted
 from pipeline.messages import INPUT_RATE, Audible, Captured, Duck, SpeechEnded, SpeechStarted, Uttered, Voiced
 
@@ -23,7 +24,8 @@ ECHO_TAIL = 0.25  # seconds after the speaker has gone quiet in which a room sti
 
 @attrs.define
 class _Vad:
-    """What the variants share. In half duplex nothing passes while the speaker sounds, nor in the room's echo.
+    """What the variants share. In half duplex nothing passes while the speaker sounds, nor in the room's echo, and while
+    the gate is muted nothing passes at all.
 
     `threshold` is the speech probability from which a block counts as speech; the times are milliseconds, see
     `GateSettings`. The gate outlives an incarnation: one that was open is still shut in the end.
@@ -42,9 +44,6 @@ class _Vad:
     pre_roll_ms: float = 300.0
     end_ms: float = 400.0
     hangover_ms: float = 1500.0
-    _sounding: bool = attrs.field(default=False, init=False)
-    _acoustic: bool = attrs.field(default=False, init=False)
-    _quiet_at: float = attrs.field(default=float("-inf"), init=False)
 
     def __attrs_post_init__(self) -> None:
         self.gate.turns = "local" if self.room.get("turns") == "local" else "server"
@@ -64,7 +63,7 @@ class _Vad:
             async for block in self.captured:
                 self._begin(block)
                 probability = ear.hear(block.pcm)
-                deaf = self._half_duplex(block) and self._echoes(block.at + block.seconds)
+                deaf = self.gate.muted or (self._half_duplex(block) and self._echoes(block.at + block.seconds))
                 passed = self.gate.shut() if deaf else self.gate.push(block, probability)
                 for item in passed:
                     self._tell(item)
@@ -79,7 +78,7 @@ class _Vad:
     def _tell(self, item: Uttered) -> None:
         if isinstance(item, SpeechStarted):
             self.bus.publish(UserStarted(self.timeline.ms(item.at)))
-            if self._sounding and self.room.get("headphones"):
+            if self.gate.speaker.sounding and self.room.get("headphones"):
                 self.duck.send_nowait(Duck(item.at))
         elif isinstance(item, SpeechEnded):
             self.bus.publish(UserEnded(self.timeline.ms(item.at)))
@@ -87,27 +86,29 @@ class _Vad:
     def _half_duplex(self, block: Captured) -> bool:
         """Whether the assistant is deaf while it speaks: as the plan says, or where it would hear itself."""
         duplex = self.room.get("duplex")
-        hears_itself = block.acoustic and self._acoustic and not self.room.get("headphones")
+        hears_itself = block.acoustic and self.gate.speaker.acoustic and not self.room.get("headphones")
         return duplex == "half" or (duplex == "auto" and hears_itself)
 
     def _echoes(self, now: float) -> bool:
-        return self._sounding or now < self._quiet_at + ECHO_TAIL
+        return self.gate.speaker.sounding or now < self.gate.speaker.at + ECHO_TAIL
 
     async def _follow_speaker(self) -> None:
         async for news in self.audible:
-            self._sounding, self._acoustic = news.sounding, news.acoustic
-            if not news.sounding:
-                self._quiet_at = news.at
+            self.gate.speaker = news
 
 
 @attrs.define
 class Silero(_Vad):
-    """The Silero neural network, from a wheel that carries its model."""
+    """The Silero neural network, from a wheel that carries its model; where there is none, WebRTC's detector."""
 
     def _engine(self) -> Engine:
         from actors.audio.engines.silero import Silero as SileroEngine  # noqa: PLC0415 - only where it is used
 
-        return SileroEngine()
+        try:
+            return SileroEngine()
+        except PlanError as missing:
+            self.bus.publish(Notice(f"{missing}; until then WebRTC's detector listens"))
+            return _webrtc(2)
 
 
 @attrs.define
@@ -117,9 +118,13 @@ class WebRTC(_Vad):
     aggressiveness: Literal[0, 1, 2, 3] = 2
 
     def _engine(self) -> Engine:
-        from actors.audio.engines.webrtc import Webrtc as WebRTCEngine  # noqa: PLC0415 - only where it is used
+        return _webrtc(self.aggressiveness)
 
-        return WebRTCEngine(self.aggressiveness)
+
+def _webrtc(aggressiveness: Literal[0, 1, 2, 3]) -> Engine:
+    from actors.audio.engines.webrtc import Webrtc  # noqa: PLC0415 - only where it is used
+
+    return Webrtc(aggressiveness)
 
 
 @attrs.define
@@ -140,4 +145,7 @@ class Open(_Vad):
             self.bus.publish(Notice("an open gate marks no speech; with turns = local the service hears nothing end"))
         async for block in self.captured:
             self._begin(block)
-            await self.speech.send(Voiced(block.pcm, block.at, block.position))
+            passed = self.gate.shut() if self.gate.muted else [Voiced(block.pcm, block.at, block.position)]
+            self.gate.open = not self.gate.muted
+            for item in passed:
+                await self.speech.send(item)

@@ -91,16 +91,19 @@ def _silent(_edge: str, _dropped: int, _ms: float) -> None:
 class Edge(Generic[T]):
     """One channel of the plan: its bound, its policy, its counters and the ends the graph keeps open.
 
-    The house calls `close_outlet` when every sending actor has ended, `close_inlet` when the reading one has, and
-    `close` at the end of the run.
+    `tap` is a listener's: it is shown what is sent, must be quick and must not raise.
+    `last` is what was sent last, for whoever looks in. The house calls `close_outlet` when every sending actor has
+    ended, `close_inlet` when the reading one has, and `close` at the end of the run.
     """
 
     name: str
     capacity: Capacity
     overflow: Overflow
     report: DropReport = _silent
+    tap: Callable[[T], None] | None = attrs.field(default=None, init=False)
     counters: Counters = attrs.field(factory=Counters, init=False)
     held: float = attrs.field(default=0.0, init=False)
+    last: T | None = attrs.field(default=None, init=False)
     _deserted: bool = attrs.field(default=False, init=False)
     _send: trio.MemorySendChannel[T] = attrs.field(init=False)
     _receive: trio.MemoryReceiveChannel[T] = attrs.field(init=False)
@@ -146,13 +149,17 @@ class Edge(Generic[T]):
         self._room.unpark_all()
         self._tell_drops(math.inf)
 
+    def fits(self, message: T) -> bool:
+        """Whether there is room for the message as things are; an empty edge has room for anything."""
+        return not self.waiting or self.held + self.capacity.weigh(message) <= self.capacity.amount
+
     def offer(self, end: trio.MemorySendChannel[T], message: T) -> bool:
         """Sends if there is room, or if the policy makes room; False only where the policy is `block`."""
         if self._deserted:
             self.counters.dropped += 1
             return True
         weight = self.capacity.weigh(message)
-        if self.held + weight > self.capacity.amount and self.waiting:
+        if not self.fits(message):
             if self.overflow is Overflow.BLOCK:
                 return False
             if self.overflow is Overflow.FAIL:
@@ -162,6 +169,9 @@ class Edge(Generic[T]):
                 )
             self._make_room(weight)
         end.send_nowait(message)
+        self.last = message
+        if self.tap is not None:
+            self.tap(message)
         self.counters.sent += 1
         self.held += weight
         self.counters.high_water = max(self.counters.high_water, self.held)
@@ -234,6 +244,10 @@ class Outlet(_End, Generic[T]):
             return
         if not self.edge.offer(self._channel, message):
             raise trio.WouldBlock
+
+    def fits(self, message: T) -> bool:
+        """Whether the edge has room for the message now."""
+        return self.edge is None or self.edge.fits(message)
 
     async def send(self, message: T) -> None:
         """Sends, waiting for room where the policy is `block`; a checkpoint. Cancelled means: not sent."""

@@ -16,7 +16,8 @@ import trio
 from pipeline.channels import Outlet
 from pipeline.environment import Environment
 from pipeline.errors import AssistantError, first_error
-from pipeline.events import Bus, Subscription, Trouble
+from pipeline.events import Bus, Muted, Subscription, Trouble
+from pipeline.gauges import Gauging
 from pipeline.graph import check
 from pipeline.house import House
 from pipeline.messages import Interrupted, ReplyControl, Request, Say, Stop
@@ -32,6 +33,7 @@ class Conversation:
     supervised: dict[str, Supervised]
     _requests: Outlet[Request]
     _control: Outlet[ReplyControl]
+    _over: bool = attrs.field(default=False, init=False)
 
     @property
     def bus(self) -> Bus:
@@ -43,13 +45,35 @@ class Conversation:
         return self.bus.subscribe(capacity)
 
     async def say(self, text: str) -> None:
-        """Sends text from the user; it is kept across a reconnect like speech. Cancelled means: not sent."""
+        """Sends text from the user; it is kept across a reconnect like speech. Cancelled means: not sent.
+
+        AssistantError when the conversation is over.
+        """
+        if self._over:
+            raise AssistantError("the conversation is over, so there is nobody to say anything to; begin another")
         await self._requests.send(Say(text))
 
     async def interrupt(self) -> None:
         """Silences the present reply and asks the service to stop generating."""
         self._control.send_nowait(Interrupted(turn=None, at=trio.current_time()))
         await self._requests.send(Stop())
+
+    def mute(self, muted: bool = True) -> None:
+        """Keeps all that the microphone hears from the service, or no longer; what was being said ends there at once.
+
+        AssistantError where the plan's gate cannot be muted: it is shared state with a field `muted`.
+        """
+        gate = next((held for held in self.house.state.values() if hasattr(held, "muted")), None)
+        if gate is None:
+            raise AssistantError("this plan has no gate that can be muted; [state.gate] is actors.audio.gate:Gate")
+        if gate.muted is not muted:
+            gate.muted = muted
+            self.bus.publish(Muted(muted))
+
+    @property
+    def muted(self) -> bool:
+        """Whether the microphone is kept from the service."""
+        return any(getattr(held, "muted", False) for held in self.house.state.values())
 
     def restart(self, actor: str) -> None:
         """Starts one actor afresh, deliberately; the conversation goes on. AssistantError if there is no such actor."""
@@ -107,5 +131,10 @@ async def _running(house: House) -> AsyncIterator[Conversation]:
         async with trio.open_nursery() as nursery:
             for name, node in nodes.items():
                 nursery.start_soon(house.live, node, supervised[name], name=name)
-            yield Conversation(house, supervised, requests, control)
+            nursery.start_soon(Gauging(house, supervised).run)
+            conversation = Conversation(house, supervised, requests, control)
+            try:
+                yield conversation
+            finally:
+                conversation._over = True  # noqa: SLF001 - one of the two makes the other
             nursery.cancel_scope.cancel("the conversation is over")

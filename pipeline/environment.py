@@ -12,15 +12,17 @@ from pipeline.secrets import Secrets
 
 # The first that is set wins (contract: GOOGLE_API_KEY before GEMINI_API_KEY).
 GOOGLE_KEYS = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
+ACCESS_KEY = "ASSISTANT_ACCESS_KEY"  # what people show to the gateway
 BASE_URL = "GOOGLE_GEMINI_BASE_URL"  # google-genai reads the same one (live-protocol 1.2)
 
 
 @attrs.frozen
 class Environment:
-    """What the surroundings say; the key is kept out of any representation."""
+    """What the surroundings say; the keys are kept out of any representation."""
 
     google_key: str | None = attrs.field(default=None, repr=False)
     base_url: str | None = None
+    access_key: str | None = attrs.field(default=None, repr=False)
 
     @classmethod
     def read(cls, variables: Mapping[str, str] | None = None, folder: Path | None = None) -> "Environment":
@@ -35,12 +37,14 @@ class Environment:
         return cls(
             google_key=_first(GOOGLE_KEYS, process) or _first(GOOGLE_KEYS, from_file),
             base_url=_first((BASE_URL,), process) or _first((BASE_URL,), from_file),
+            access_key=_first((ACCESS_KEY,), process) or _first((ACCESS_KEY,), from_file),
         )
 
     def secrets(self) -> Secrets:
-        """Gives a fresh set of secrets that knows the key."""
+        """Gives a fresh set of secrets that knows the keys."""
         known = Secrets()
         known.hide(self.google_key)
+        known.hide(self.access_key)
         return known
 
 

@@ -1,32 +1,19 @@
-"""What the actors tell the world, and the bus that carries it without waiting for anyone.
+"""What the actors tell the world: frozen values, each with its name and fields in the event log.
 
-Each event is a frozen value with the name and fields of the event log. A slow listener loses events, counted on
-its subscription; a publisher never waits and never fails because of a listener.
+`pipeline.bus` carries them. What of an event is content, and not about the conversation, says from which level on a
+listener may have it: see `pipeline.bus.WORDS`.
 """
 
 import math
-import weakref
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Mapping
 from typing import ClassVar
 
 import attrs
-import trio
 
-from pipeline.secrets import Secrets
-
-
-@attrs.frozen
-class Event:
-    """Something that happened; `name` is its name in the event log, `at` is filled in by the bus."""
-
-    name: ClassVar[str] = "event"
-    at: float = attrs.field(default=math.nan, kw_only=True)
-
-    def fields(self) -> dict[str, object]:
-        """Gives the event's fields as the event log shows them, without its time and empty optional ones."""
-        given = attrs.asdict(self, recurse=False, filter=lambda field, _: field.name != "at")
-        return {key.rstrip("_"): value for key, value in given.items() if value is not None}
+from pipeline.bus import INSIDES, WORDS
+from pipeline.bus import Bus as Bus  # noqa: PLC0414 - whoever speaks of events speaks of the bus
+from pipeline.bus import Event as Event  # noqa: PLC0414
+from pipeline.bus import Subscription as Subscription  # noqa: PLC0414
 
 
 @attrs.frozen
@@ -67,6 +54,14 @@ class Capturing(Event):
     name: ClassVar[str] = "microphone.started"
     what: str
     rate: int
+
+
+@attrs.frozen
+class Muted(Event):
+    """The microphone was muted, or is heard again: the service gets none of what it takes meanwhile."""
+
+    name: ClassVar[str] = "microphone.muted"
+    muted: bool
 
 
 @attrs.frozen
@@ -117,6 +112,31 @@ class FirstAudio(Event):
         return {"turn": self.turn, "latency_ms": self.latency_ms}
 
 
+# The way from the user's last speech sample to the reply's first sample at the speaker, in order.
+PARTS = ("microphone", "gate", "uplink", "socket", "service", "tools", "downlink", "playback", "device")
+
+
+@attrs.frozen
+class TurnTimed(Event):
+    """Where the time of a turn went, once a turn that sounds: milliseconds for each of `PARTS`, None where unknown.
+
+    The known parts add up to `latency_ms`, and where some are unknown the rest belongs to them. microphone: until the
+    block with the last speech sample was handed over; gate: until what ends the turn was let through, which is that
+    block, or in local turns the decision; uplink: until its write began; socket: until it was written; service: until
+    the first sound of the reply was read, without the time in which the service waited for tools, which is `tools`;
+    downlink: until playback took it; playback: until the device took its first sample; device: until that is heard.
+    """
+
+    name: ClassVar[str] = "turn.timed"
+    turn: int
+    latency_ms: float | None
+    parts: Mapping[str, float | None]
+
+    def fields(self) -> dict[str, object]:
+        """Gives all fields always: what is unknown is null and not left out."""
+        return {"turn": self.turn, "latency_ms": self.latency_ms, "parts": dict(self.parts)}
+
+
 @attrs.frozen
 class TurnInterrupted(Event):
     """A reply was cut short: what was heard of it, and how long silence took from the word on the wire."""
@@ -151,7 +171,7 @@ class Transcript(Event):
 
     name: ClassVar[str] = "transcript"
     who: str
-    text: str
+    text: str = attrs.field(metadata=WORDS)
     final: bool
     turn: int | None = None
 
@@ -165,30 +185,32 @@ class Sources(Event):
 
     name: ClassVar[str] = "sources"
     turn: int
-    sources: tuple[Mapping[str, object], ...]
-    queries: tuple[str, ...] = ()
-    suggestions: str | None = None
+    sources: tuple[Mapping[str, object], ...] = attrs.field(metadata=WORDS)
+    queries: tuple[str, ...] = attrs.field(default=(), metadata=WORDS)
+    suggestions: str | None = attrs.field(default=None, metadata=WORDS)
 
 
 @attrs.frozen
 class ToolStarted(Event):
-    """The model called a tool."""
+    """The model called a tool, in the reply of that number."""
 
     name: ClassVar[str] = "tool.call"
     id: str
     name_: str
-    args: Mapping[str, object]
+    args: Mapping[str, object] = attrs.field(metadata=WORDS)
+    turn: int | None = None
 
 
 @attrs.frozen
 class ToolEnded(Event):
-    """A tool call is settled."""
+    """A tool call is settled; `result` is what the model was told."""
 
     name: ClassVar[str] = "tool.result"
     id: str
     name_: str
     ms: float
     outcome: str
+    result: Mapping[str, object] | None = attrs.field(default=None, metadata=INSIDES)
 
 
 @attrs.frozen
@@ -213,14 +235,15 @@ class ToolConsent(Event):
 
 @attrs.frozen
 class Usage(Event):
-    """Token counts as the service reported them."""
+    """Token counts as the service reported them, during or right after the reply of that number."""
 
     name: ClassVar[str] = "usage"
     counts: Mapping[str, object]
+    turn: int | None = None
 
     def fields(self) -> dict[str, object]:
-        """Gives the counts themselves."""
-        return dict(self.counts)
+        """Gives the counts themselves, and the turn where it is known."""
+        return dict(self.counts) | ({} if self.turn is None else {"turn": self.turn})
 
 
 @attrs.frozen
@@ -235,22 +258,27 @@ class Dropped(Event):
 
 @attrs.frozen
 class ActorRestarted(Event):
-    """An actor crashed (or was asked to) and was started again."""
+    """An actor crashed (or was asked to) and was started again; `where` is the line that raised."""
 
     name: ClassVar[str] = "actor.restart"
     actor: str
     crashes: int
-    error: str | None = None
+    error: str | None = attrs.field(default=None, metadata=WORDS)
+    where: str | None = None
 
 
 @attrs.frozen
 class Trouble(Event):
-    """Something went wrong and the conversation goes on; `action` says what is done about it."""
+    """Something went wrong and the conversation goes on; `action` says what is done about it.
+
+    `detail` is what a tool or library said of it, which may hold anything.
+    """
 
     name: ClassVar[str] = "error"
     what: str
     code: int | str
     action: str
+    detail: str | None = attrs.field(default=None, metadata=INSIDES)
 
 
 @attrs.frozen
@@ -261,92 +289,86 @@ class Notice(Event):
     text: str
 
 
-@attrs.define(eq=False)
-class Subscription:
-    """One listener's bounded view of the bus: an async iterable of events.
+@attrs.frozen
+class TokenRefreshed(Event):
+    """The gateway has fetched a new ephemeral token, or tried to: `ok` or `failed`, after `ms`."""
 
-    Iteration ends when the bus closes. Events that find it full are lost and counted in `lost`. One that nobody holds
-    any more, as after `break`, is forgotten.
+    name: ClassVar[str] = "token.refresh"
+    ms: float
+    outcome: str
+    expires_in: float | None = None
+
+
+@attrs.frozen
+class LoopStalled(Event):
+    """One task kept the event loop from all others for `ms`."""
+
+    name: ClassVar[str] = "loop.stall"
+    ms: float
+    task: str
+
+
+@attrs.frozen
+class ListenerLost(Event):
+    """A listener was too slow, or what it writes to is: so many events are missing there."""
+
+    name: ClassVar[str] = "telemetry.lost"
+    listener: str
+    lost: int
+
+
+@attrs.frozen
+class Level:
+    """How loud a block of sound is, in dB below full scale: its highest sample and its average power."""
+
+    peak: float
+    rms: float
+
+
+@attrs.frozen
+class EdgeGauge:
+    """An edge at a moment: messages waiting, what they weigh of its capacity, and since it was opened, the drops.
+
+    `age` is how many seconds the oldest message has waited, to the measurement before.
     """
 
-    capacity: int
-    lost: int = 0
-    _waiting: deque[Event] = attrs.field(factory=deque, init=False)
-    _wake: trio.Event = attrs.field(factory=trio.Event, init=False)
-    _closed: bool = attrs.field(default=False, init=False)
-
-    def put(self, event: Event) -> None:
-        """Takes an event if there is room; called by the bus."""
-        if self._closed:
-            return
-        if len(self._waiting) >= self.capacity:
-            self.lost += 1
-            return
-        self._waiting.append(event)
-        self._wake.set()
-
-    def close(self) -> None:
-        """Ends the iteration once what is waiting has been read."""
-        self._closed = True
-        self._wake.set()
-
-    @property
-    def closed(self) -> bool:
-        """Whether no more events come."""
-        return self._closed
-
-    def __aiter__(self) -> AsyncIterator[Event]:
-        return self
-
-    async def __anext__(self) -> Event:
-        while not self._waiting:
-            if self._closed:
-                raise StopAsyncIteration
-            if self._wake.is_set():
-                self._wake = trio.Event()
-            await self._wake.wait()
-        return self._waiting.popleft()
+    waiting: int
+    held: float
+    capacity: float
+    unit: str
+    age: float
+    dropped: int
+    dropped_ms: float
 
 
-@attrs.define
-class Bus:
-    """Carries events from actors to listeners; publishing is synchronous and free of surprises.
+@attrs.frozen
+class ActorGauge:
+    """An actor under supervision at a moment."""
 
-    Text anywhere in events passes `secrets`, so that what a far end echoes back cannot carry a key or handle outside.
+    state: str
+    restarts: int
+
+
+@attrs.frozen
+class Gauges(Event):
+    """The house at a moment, for those who ask for it (`Bus.subscribe`); a level is None where there is no sound.
+
+    `longest_step_ms` is the longest time one task kept the loop since the measurement before; `underruns` counts how
+    often a reply has run dry at the speaker since the conversation began.
     """
 
-    secrets: Secrets = attrs.field(factory=Secrets)
-    clock: Callable[[], float] = trio.current_time
-    _listeners: weakref.WeakSet[Subscription] = attrs.field(factory=weakref.WeakSet, init=False)
-    _closed: bool = attrs.field(default=False, init=False)
+    name: ClassVar[str] = "gauges"
+    passing: ClassVar[bool] = True
+    microphone: Level | None
+    speaker: Level | None
+    edges: Mapping[str, EdgeGauge]
+    actors: Mapping[str, ActorGauge]
+    longest_step_ms: float
+    underruns: int
 
-    def publish(self, event: Event) -> None:
-        """Hands the event to every listener that has room."""
-        told = self._told(event)
-        for listener in list(self._listeners):
-            listener.put(told)
-
-    def subscribe(self, capacity: int = 4096) -> Subscription:
-        """Starts listening from now on; `capacity` events may wait. On a closed bus the iteration ends at once."""
-        listener = Subscription(capacity)
-        if self._closed:
-            listener.close()
-        self._listeners = weakref.WeakSet([*(other for other in self._listeners if not other.closed), listener])
-        return listener
-
-    def close(self) -> None:
-        """Ends every listener's iteration; what is published after it goes nowhere."""
-        self._closed = True
-        for listener in list(self._listeners):
-            listener.close()
-
-    def _told(self, event: Event) -> Event:
-        words = {
-            field.alias: self.secrets.redacted(value)
-            for field in attrs.fields(type(event))
-            if isinstance(value := getattr(event, field.name), str | Mapping | list | tuple)
-        }
-        return attrs.evolve(event, at=self.clock(), **words)
+    def fields(self) -> dict[str, object]:
+        """Gives every field, as plain tables."""
+        return attrs.asdict(self, filter=lambda field, _: field.name != "at")
 
 
 def milliseconds(seconds: float) -> float:

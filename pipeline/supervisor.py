@@ -5,8 +5,10 @@ supervisors: more than `crashes` within `period` seconds ends the whole with a r
 """
 
 import random
+import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import attrs
 import trio
@@ -98,5 +100,11 @@ class Supervised:
 
     def _announce(self, crash: Exception | None, bus: Bus) -> None:
         self.restarts += 1
-        error = None if crash is None else self.last_error
-        bus.publish(ActorRestarted(actor=self.name, crashes=len(self._crashes), error=error))
+        error, where = (None, None) if crash is None else (self.last_error, _place(crash))
+        bus.publish(ActorRestarted(actor=self.name, crashes=len(self._crashes), error=error, where=where))
+
+
+def _place(crash: Exception) -> str:
+    """Names the line that raised: what a report of the fault needs, and no value that may be secret."""
+    frames = traceback.extract_tb(crash.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "no traceback"

@@ -1,6 +1,7 @@
 """What a terminal shows of a conversation: plain lines, one for each thing a person would want to know."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,8 +16,16 @@ _STEERING = dict.fromkeys([*range(32), *range(127, 160)], " ")
 
 
 def _print(line: str) -> None:
+    """Writes past Python's buffer where there is a file: its lock, held by a blocked write, would stop the exit."""
     encoding = sys.stdout.encoding or "utf-8"
-    print(line.encode(encoding, "replace").decode(encoding), flush=True)  # noqa: T201 - its job
+    shown = f"{line}\n".encode(encoding, "replace")
+    try:
+        number = sys.stdout.fileno()
+    except OSError:  # no file but a buffer of a program's own
+        print(shown.decode(encoding), end="", flush=True)  # noqa: T201 - its job
+        return
+    while shown:
+        shown = shown[os.write(number, shown) :]
 
 
 @attrs.define
@@ -110,7 +119,11 @@ _SHOWN: dict[type, Callable[[Lines, Any], Iterator[str]]] = {
         )
     ),
     e.GoingAway: _one(lambda event: f"     link   the service will leave in {event.left_ms / 1000:.0f} s"),
-    e.ActorRestarted: _one(lambda event: f"  restart   {event.actor}: {event.error or 'asked to'}"),
+    e.ActorRestarted: _one(
+        lambda event: (
+            f"  restart   {event.actor}: {event.error or 'asked to'}{f' at {event.where}' if event.where else ''}"
+        )
+    ),
     e.Dropped: _one(lambda event: f"     drop   {event.edge}: {event.dropped} messages, {event.ms:.0f} ms"),
     e.Trouble: _one(lambda event: f"  trouble   {event.what} ({event.code}); {event.action}"),
     e.Notice: _one(lambda event: f"     note   {event.text}"),

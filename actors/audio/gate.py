@@ -5,12 +5,13 @@ for the service's own detector to end the turn, then says so; half measures woul
 turns the end of speech is the end of the turn, and the gate shuts with it.
 """
 
+import math
 from collections import deque
 from typing import Literal
 
 import attrs
 
-from pipeline.messages import Captured, SpeechEnded, SpeechStarted, StreamEnded, Uttered, Voiced
+from pipeline.messages import Audible, Captured, SpeechEnded, SpeechStarted, StreamEnded, Uttered, Voiced
 
 
 @attrs.frozen
@@ -30,12 +31,17 @@ class GateSettings:
 
 @attrs.define
 class Gate:
-    """Feeds on blocks in order; `speaking` tells whether speech is going on."""
+    """Feeds on blocks in order; `speaking` tells whether speech goes on, `speaker` what that last told of itself.
+
+    While it is `muted`, whoever feeds it calls `shut` in place of `push`.
+    """
 
     turns: Literal["server", "local"] = "server"
     settings: GateSettings = attrs.field(factory=GateSettings)
     speaking: bool = attrs.field(default=False, init=False)
     open: bool = attrs.field(default=False, init=False)
+    muted: bool = attrs.field(default=False, init=False)
+    speaker: Audible = attrs.field(default=Audible(sounding=False, at=-math.inf), init=False)
     _before: deque[Captured] = attrs.field(factory=deque, init=False)
     _run: float = attrs.field(default=0.0, init=False)
     _quiet: float = attrs.field(default=0.0, init=False)

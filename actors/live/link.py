@@ -1,8 +1,11 @@
 """What the actors around the socket tell each other of it: the link itself, and reports to its owner."""
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Literal, Protocol
 
 import attrs
+
+from actors.live.signals import Signal
 
 
 class Wire(Protocol):
@@ -18,12 +21,24 @@ class Wire(Protocol):
         """Breaks the connection at once; both directions then raise TransportLost."""
 
 
+Tap = Callable[[Literal["dial", "open", "in", "out", "lost", "left"], str | bytes], None]
+"""Who listens in on the wire: told of a link's steps, of every frame, and of a loss as `CODE reason`. Never raises."""
+
+
+def unheard(_step: str, _what: str | bytes) -> None:
+    """Nobody listens in."""
+
+
 @attrs.frozen
 class Link:
-    """A connection whose setup is complete; `epoch` numbers the links of a conversation."""
+    """A connection whose setup is complete; `epoch` numbers the links of a conversation.
+
+    `early` is what the service had said by then.
+    """
 
     epoch: int
     wire: Wire
+    early: tuple[Signal, ...] = ()
 
 
 @attrs.frozen

@@ -366,7 +366,7 @@ class Session:
                 self.history.forget()
         effects += [*self._said("user"), *self._said("model")]
         self.history.close()
-        self._reply, self._called, self._cut = None, False, False
+        self._reply, self._called, self._cut, self._typed = None, False, False, ""
         return (*effects, *self._move(Happening.LOSE, reason))
 
     def close(self, reason: str = "closed by us") -> None:

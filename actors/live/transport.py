@@ -6,6 +6,7 @@ handshake is waited for a minute. So: writes are shielded and bounded in time, t
 never waits, the connection lives in a nursery of its own, and every step has a deadline here.
 """
 
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -19,10 +20,13 @@ import trio_websocket as ws
 from wsproto.utilities import LocalProtocolError
 
 from actors.live.address import Address
+from actors.live.link import Tap, unheard
 from pipeline.errors import TransportLost, first_error
 
 DIAL_DEADLINE = 5.0  # seconds for TCP and TLS
 HANDSHAKE_DEADLINE = 5.0
+# Linux only; elsewhere the heartbeat alone finds out.
+UNACKNOWLEDGED = 15.0  # seconds after which a far end whose TCP confirms nothing is gone (RFC 5482)
 WRITE_DEADLINE = 10.0  # a frame that the far end does not take for so long never will be
 CLOSE_DEADLINE = 0.5
 QUEUE = 512  # messages read ahead, so that pings are answered while a burst is being handed on
@@ -37,6 +41,8 @@ Dial = Callable[[Address], Awaitable[trio.abc.Stream]]
 async def dial_tcp(address: Address) -> trio.abc.Stream:
     """Opens TCP, and TLS on it where the address says so; OSError or ssl.SSLError when it cannot be had."""
     stream = await trio.open_tcp_stream(address.host, address.port)
+    if isinstance(stream, trio.SocketStream) and hasattr(socket, "TCP_USER_TIMEOUT"):
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * UNACKNOWLEDGED))
     if not address.tls:
         return stream
     context = ssl.create_default_context()
@@ -56,6 +62,7 @@ class Transport:
 
     _connection: ws.WebSocketConnection
     _scope: trio.CancelScope
+    _tap: Tap = unheard
     aborted: bool = attrs.field(default=False, init=False)
     _heard_at: float = attrs.field(factory=trio.current_time, init=False)
 
@@ -75,6 +82,7 @@ class Transport:
         if deadline.cancelled_caught:
             self.abort()
             raise TransportLost(ABNORMAL, f"the far end took nothing for {WRITE_DEADLINE:g} s")
+        self._tap("out", frame)
 
     async def receive(self) -> bytes | str:
         """Waits for the next message; TransportLost when there will be none. Cancelled means: not taken."""
@@ -83,6 +91,7 @@ class Transport:
         except ws.ConnectionClosed as closed:
             raise _lost(closed) from None
         self._heard_at = trio.current_time()
+        self._tap("in", message)
         return message
 
     async def alive(self, patience: float) -> bool:
@@ -112,12 +121,13 @@ def _lost(closed: ws.ConnectionClosed) -> TransportLost:
 
 
 @asynccontextmanager
-async def connected(address: Address, dial: Dial = dial_tcp) -> AsyncIterator[Transport]:
+async def connected(address: Address, dial: Dial = dial_tcp, tap: Tap = unheard) -> AsyncIterator[Transport]:
     """Gives an open WebSocket connection and closes it, with code 1000, however the block ends.
 
     Raises a bare TransportLost for anything the network or the far end does: the code is the close
     code, the HTTP status of a refused handshake, or 1006. Closing takes no longer than the far end takes to agree,
-    at most `CLOSE_DEADLINE`, also when cancelled. After `abort` the block is left without an error of ours.
+    at most `CLOSE_DEADLINE`, also when cancelled. `tap` hears every frame, in the order of the wire. After `abort` the
+    block is left without an error of ours.
     """
     stream = await _dialled(address, dial)
     closing = trio.CancelScope(shield=True)
@@ -125,7 +135,7 @@ async def connected(address: Address, dial: Dial = dial_tcp) -> AsyncIterator[Tr
     try:
         async with trio.open_nursery() as nursery:
             connection, reading = await nursery.start(_read, stream, address, closing)
-            transport = Transport(connection, nursery.cancel_scope)
+            transport = Transport(connection, nursery.cancel_scope, tap)
             try:
                 yield transport
             finally:

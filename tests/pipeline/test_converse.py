@@ -113,6 +113,13 @@ async def test_a_cancelled_say_is_not_sent(plan: Plan) -> None:
         assert box(conversation).seen == []
 
 
+async def test_what_is_said_after_the_end_is_refused(plan: Plan) -> None:
+    async with converse(plan) as conversation:
+        pass
+    with pytest.raises(AssistantError, match="over"):
+        await conversation.say("hello?")
+
+
 async def test_one_actor_can_be_restarted_and_the_conversation_goes_on(plan: Plan) -> None:
     async with converse(plan, environment=nowhere()) as conversation:
         await wait_all_tasks_blocked()

@@ -86,6 +86,7 @@ async def test_a_crash_is_followed_by_another_start_after_a_doubling_delay(
     assert [(event.actor, event.crashes, event.error) for event in heard.named("actor.restart")] == [
         ("one", number + 1, f"ValueError: {number}") for number in range(4)
     ]
+    assert [event.where.split(":")[0] for event in heard.named("actor.restart")] == ["test_supervisor.py"] * 4
     assert (supervised.state, supervised.restarts, supervised.last_error) == ("done", 4, "ValueError: 3")
 
 

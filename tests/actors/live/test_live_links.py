@@ -1,5 +1,7 @@
 """The actors at both ends of the wire: what they tell the link's owner, and that a loss keeps its reason."""
 
+import base64
+import json
 from collections import deque
 from typing import Any
 
@@ -11,11 +13,12 @@ import trio.testing
 from actors.downlink import Downlink
 from actors.live.link import Link, LinkLost, Renewed
 from actors.live.session import Session
+from actors.live.signals import Handle
 from actors.uplink import Uplink
 from pipeline.channels import Capacity, Edge, Overflow
 from pipeline.errors import TransportLost
-from pipeline.events import Bus
-from pipeline.messages import Say
+from pipeline.events import Bus, Trouble
+from pipeline.messages import Interrupted, ReplyAudio, Say
 
 HANDLE = b'{"sessionResumptionUpdate": {"newHandle": "H", "resumable": true}}'
 
@@ -28,6 +31,11 @@ class FakeWire:
     sent: list[str] = attrs.field(factory=list)
     broken: TransportLost | None = None
     aborted: bool = False
+    _more: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    def feed(self, frame: bytes) -> None:
+        self.frames.append(frame)
+        self._more.set()
 
     async def send(self, frame: str) -> None:
         await trio.lowlevel.checkpoint()
@@ -38,7 +46,8 @@ class FakeWire:
     async def receive(self) -> bytes:
         await trio.lowlevel.checkpoint()
         if not self.frames:
-            await trio.sleep_forever()
+            self._more = trio.Event()
+            await self._more.wait()
         frame = self.frames.popleft()
         if isinstance(frame, TransportLost):
             raise frame
@@ -158,3 +167,39 @@ async def test_frames_of_a_link_that_is_over_mean_nothing(ends: Ends) -> None:
         await trio.testing.wait_all_tasks_blocked()
         assert ends.session.handle is None
         nursery.cancel_scope.cancel("enough")
+
+
+async def test_what_the_service_said_before_the_link_stood_is_taken_and_reported(ends: Ends) -> None:
+    link = ends.link(FakeWire())
+    ends.outlet("down").send_nowait(attrs.evolve(link, early=(Handle("H", resumable=True),)))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ends.downlink().run)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (ends.session.handle, ends.reports()) == ("H", [Renewed(1)])
+        nursery.cancel_scope.cancel("enough")
+
+
+async def test_a_reply_that_outgrows_its_edge_ends_with_one_error_and_the_next_is_played(ends: Ends) -> None:
+    ends.edges["reply"] = Edge("reply", Capacity(100, "bytes"), Overflow.FAIL)
+    sound = base64.b64encode(bytes(60)).decode()
+    audio = {"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": sound}}
+    piece = json.dumps({"serverContent": {"modelTurn": {"parts": [audio]}}}).encode()
+    whole = b'{"serverContent": {"generationComplete": true, "turnComplete": true}}'
+    wire = FakeWire(deque([piece] * 4 + [whole]))
+    ends.outlet("down").send_nowait(ends.link(wire))
+    heard = ends.session.bus.subscribe()
+    reply, control = ends.inlet("reply"), ends.inlet("control")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ends.downlink().run)
+        await trio.testing.wait_all_tasks_blocked()
+        word = control.receive_nowait()
+        assert isinstance(word, Interrupted)
+        assert (word.turn, word.outcome, ends.edges["control"].waiting) == (1, "failed", 0)
+        while ends.edges["reply"].waiting:
+            reply.receive_nowait()
+        wire.feed(piece)
+        await trio.testing.wait_all_tasks_blocked()
+        assert [type(item) for item in (reply.receive_nowait(),)] == [ReplyAudio]
+        nursery.cancel_scope.cancel("enough")
+    ends.session.bus.close()
+    assert [event.code async for event in heard if isinstance(event, Trouble)] == ["overlong"]
