@@ -328,7 +328,7 @@ class Connection:
         model = self.live.get("model")
         where = self._where
         if self._phase == "dial":
-            return f"tried to reach {where}: {lost.reason}; check the network and the endpoint"
+            return f"{lost.reason}; check the network and the endpoint"
         answer = f"it answered {lost.code}: {lost.reason or 'no reason'}"
         if lost.code == ABNORMAL:
             answer = lost.reason or "the connection broke without a word"

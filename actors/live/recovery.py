@@ -48,7 +48,8 @@ class Decision:
     why: str
 
 
-# (codes, reason pattern, phase, action with a handle, action without); the first row that fits decides.
+# (codes, reason pattern, phase, action with a handle, action without); the first row that fits decides. A redial is one
+# to a service that has accepted us before: what refuses it now is something on the way, such as a café's login page.
 _ANY = range(65536)
 _SETUP = ("setup",)
 _BOTH = ("setup", "session")
@@ -60,16 +61,17 @@ _RULES: tuple[tuple[range | tuple[int, ...], str, tuple[str, ...], Action, Actio
     ((1007,), r"", ("session",), "fresh", "fresh"),
     ((400, 401, 403, 404, 405, 410, 426, 1015), r"", ("dial",), "give up", "give up"),
     ((1000,), r"", ("session",), "end", "end"),
-    (_ANY, r"", ("dial", *_BOTH), "resume", "fresh"),
+    (_ANY, r"", ("dial", "redial", *_BOTH), "resume", "fresh"),
 )
 
 
 def decide(loss: Loss, jitter: float = 0.0) -> Decision:
     """Decides what follows a loss; `jitter` in [0, 1) stretches the wait by up to a quarter."""
+    phase = "redial" if loss.known and loss.phase == "dial" else loss.phase
     action = next(
         with_handle if loss.has_handle else without
         for codes, pattern, phases, with_handle, without in _RULES
-        if loss.code in codes and loss.phase in phases and re.search(pattern, loss.reason, re.IGNORECASE)
+        if loss.code in codes and phase in phases and re.search(pattern, loss.reason, re.IGNORECASE)
     )
     why = loss.reason or _MEANING.get(loss.code, "no reason given")
     if action in ("give up", "end"):

@@ -6,6 +6,8 @@ handshake is waited for a minute. So: writes are shielded and bounded in time, t
 never waits, the connection lives in a nursery of its own, and every step has a deadline here.
 """
 
+import errno
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -146,7 +148,7 @@ async def connected(address: Address, dial: Dial = dial_tcp, tap: Tap = unheard)
                 reading.cancel("the connection is closed")
     except* ws.ConnectionRejected as group:
         status = next(_leaves(group, ws.ConnectionRejected)).status_code
-        lost = TransportLost(status, f"the server answered the handshake with HTTP {status}")
+        lost = TransportLost(status, f"{address.shown} answered the handshake with HTTP {status}")
     except* h11.ProtocolError:
         lost = TransportLost(ABNORMAL, f"what answers at {address.shown} does not speak HTTP")
     except* (LocalProtocolError, ws.HandshakeError, ws.ConnectionClosed, OSError) as group:
@@ -220,7 +222,9 @@ def _cause(error: BaseException) -> str:
     while isinstance(inner, BaseExceptionGroup):
         inner = inner.exceptions[-1]
     shown = inner if isinstance(inner, OSError) else error
-    return str(getattr(shown, "strerror", None) or shown)
+    number = getattr(shown, "errno", None)
+    known = number in errno.errorcode and not isinstance(shown, socket.gaierror)
+    return os.strerror(number) if known and number else str(getattr(shown, "strerror", None) or shown)
 
 
 E = TypeVar("E", bound=BaseException)

@@ -70,9 +70,15 @@ def loss(code: int, reason: str = "", phase: Phase = "session", *, handle: bool,
 )
 def test_a_first_loss(code: int, reason: str, phase: Phase, with_handle: str, without: str) -> None:
     for handle, action in ((True, with_handle), (False, without)):
-        decision = decide(loss(code, reason, phase, handle=handle))
+        decision = decide(loss(code, reason, phase, handle=handle, known=phase != "dial"))
         assert (decision.action, decision.delay) == (action, 0.0)
         assert decision.why
+
+
+@pytest.mark.parametrize("code", [401, 403, 404, 1006, 1015])
+def test_what_stands_in_the_way_to_a_service_that_is_known_is_waited_out(code: int) -> None:
+    assert decide(loss(code, phase="dial", handle=True)).action == "resume"
+    assert decide(loss(code, phase="dial", handle=True, down_for=PATIENCE + 1)).action == "give up"
 
 
 def test_the_wait_doubles_up_to_its_bound() -> None:
