@@ -56,10 +56,10 @@ class Connection:
     Raises Refused, which ends the run, when the service will never talk to us as we are, and PlanError where endpoint
     or key cannot be one. `endpoint` is a base URL, empty for Google's. `dial` makes the stream: any callable from an
     address to a Trio stream. `tap` listens in on the wire. `handle_file` keeps the resumption handle on disk for
-    `resume`, and `cache` the last setup that was built; empty keeps nothing. A ping goes out every `heartbeat` seconds; a link on which nothing comes for
-    `patience` seconds after it is dead. `threads` may be switched off where time is virtual.
-    The first setup waits `tools_within` seconds for tools that live elsewhere; those that come later, the next link
-    names. Cancellation closes the socket in order, within half a second.
+    `resume`, and `cache` the last setup that was built; empty keeps nothing. A ping goes out every `heartbeat` seconds;
+    a link on which nothing comes for `patience` seconds after it is dead. `threads` may be switched off where time is
+    virtual. The first setup waits `tools_within` seconds for tools that live elsewhere; those that come later, the next
+    link names. Cancellation closes the socket in order, within half a second.
     """
 
     reports: Inlet[Report]
@@ -111,6 +111,9 @@ class Connection:
 
         self._built = await trio.to_thread.run_sync(work, abandon_on_cancel=True) if self.threads else work()
         self.session.takes_history = self._built.takes_history
+        if left_out := ", ".join(self._built.left_out):
+            why = "cannot call tools in the way these want to be called"
+            self.bus.publish(e.Notice(f"left out: {left_out}; {self.live['model']} {why}"))
 
     # -- one link after the other ----------------------------------------------------------------------------
 
@@ -208,7 +211,9 @@ class Connection:
         endpoint, version = self._where, self._built.api_version or self.api_version
         key = self.environment.google_key or ("" if endpoint == GOOGLE else NO_KEY)
         if not key:
-            raise Refused("talking to Gemini needs an API key: set GOOGLE_API_KEY, or use --backend local")
+            raise Refused(
+                "talking to Gemini needs an API key: set GOOGLE_API_KEY here or in .env, or use --backend local"
+            )
         try:
             return Address.of(endpoint, version, key, key_in=self.key_in, headers=self._built.headers)
         except Refused as unusable:  # nobody was asked yet: it is the configuration that is wrong

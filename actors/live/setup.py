@@ -30,13 +30,17 @@ NOT_ON_THE_WIRE = ("http_options", "httpOptions")
 
 @attrs.frozen
 class Built:
-    """A setup ready to be sent, and what `http_options` asked for besides."""
+    """A setup ready to be sent, and what `http_options` asked for besides.
+
+    `left_out` names the tools that the model cannot call in the way they want to be called.
+    """
 
     setup: Mapping[str, Any]
     takes_history: bool
     base_url: str | None = None
     api_version: str | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    left_out: Sequence[str] = ()
 
 
 def build(
@@ -45,7 +49,8 @@ def build(
     """Builds and checks the setup.
 
     `live` is the plan's table: `model`, and any field of LiveConnectConfig in either spelling. `tools` are added to
-    the table's own. PlanError names a misspelt field, a value of the wrong kind, or a rule of the model.
+    the table's own, but for those that the model cannot call. PlanError names a misspelt field, a value of the wrong
+    kind, or a rule of the model.
     """
     from google.genai import types  # noqa: PLC0415 - see the module
     from pydantic import ValidationError  # noqa: PLC0415 - comes with it
@@ -76,7 +81,8 @@ def build(
             f"{where} switches the service's detector off, and then nobody says where a turn ends; "
             'set turns = "local" in [room] instead'
         )
-    declared = [*fields.get("tools", []), *tools]
+    possible, left_out = _possible(tools, model)
+    declared = [*fields.get("tools", []), *possible]
     if declared:
         setup["tools"] = [_fitting(tool, model) for tool in declared]
     check(setup)
@@ -86,6 +92,7 @@ def build(
         options.base_url if options else None,
         options.api_version if options else None,
         dict(options.headers or {}) if options else {},
+        left_out,
     )
 
 
@@ -95,6 +102,20 @@ def _content(instruction: Any) -> Mapping[str, Any]:  # noqa: ANN401 - text, a p
         return {"role": "user", **instruction}
     parts = instruction if isinstance(instruction, list) else [instruction]
     return {"role": "user", "parts": [{"text": part} if isinstance(part, str) else part for part in parts]}
+
+
+def _possible(tools: Sequence[Mapping[str, Any]], model: str) -> tuple[list[Mapping[str, Any]], list[str]]:
+    """Gives the tools without the functions that want to be called as the model never calls, and their names."""
+    possible: list[Mapping[str, Any]] = []
+    left_out: list[str] = []
+    allowed = (None, *profile(model).behaviors)
+    for tool in tools:
+        functions = tool.get("functionDeclarations", ())
+        left_out += [function["name"] for function in functions if function.get("behavior") not in allowed]
+        kept = [function for function in functions if function["name"] not in left_out]
+        if kept or not functions:
+            possible.append({**tool, "functionDeclarations": kept} if kept else tool)
+    return possible, left_out
 
 
 def _fitting(tool: Mapping[str, Any], model: str) -> Mapping[str, Any]:

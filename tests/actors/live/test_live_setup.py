@@ -270,6 +270,15 @@ def test_a_model_that_only_blocks_is_not_told_so() -> None:
     assert made({"model": LIVE}, function(behavior="BLOCKING")).setup["tools"] == function(behavior="BLOCKING")
 
 
+def test_tools_that_a_model_cannot_call_as_they_want_are_left_out_by_name() -> None:
+    both = [{"functionDeclarations": [{"name": "now"}, {"name": "later", "behavior": "NON_BLOCKING"}]}, SEARCH]
+    built = made({"model": FLASH}, both)
+    assert built.setup["tools"] == [{"functionDeclarations": [{"name": "now"}]}, SEARCH]
+    assert built.left_out == ["later"]
+    assert made({"model": FLASH}, function(behavior="NON_BLOCKING")).setup.get("tools") is None
+    assert made({"model": NATIVE}, both).left_out == []
+
+
 def test_a_model_of_tomorrow_has_no_rules() -> None:
     assert rule(FREE, generation={"responseModalities": ["TEXT"], "thinkingConfig": {}}) == ""
     assert rule(FREE, tools=[{"codeExecution": {}}]) == ""
