@@ -73,7 +73,7 @@ class Signature:
         A parameter without annotation is a setting that takes anything.
         """
         fields: tuple[attrs.Attribute[Any], ...] = ()
-        if isinstance(made, type) and attrs.has(made):
+        if isinstance(made, type) and _made_by_attrs(made):
             fields = attrs.fields(made)
         try:
             parameters = [p for p in inspect.signature(made).parameters.values() if p.kind not in _GATHERED]
@@ -103,3 +103,9 @@ class Signature:
                 settings[name] = hint
         required = frozenset(p.name for p in parameters if p.default is inspect.Parameter.empty and p.name in settings)
         return cls(inputs, outputs, shared, surroundings, sections, settings, required)
+
+
+def _made_by_attrs(kind: type) -> bool:
+    """Whether the constructor is the one that attrs wrote; a subclass may have one of its own."""
+    owner = next(base for base in kind.__mro__ if "__init__" in vars(base))
+    return "__attrs_attrs__" in vars(owner)

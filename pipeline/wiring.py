@@ -11,7 +11,7 @@ from pipeline.actor import Signature
 from pipeline.channels import Capacity, Overflow
 from pipeline.errors import PlanError
 from pipeline.messages import ReplyControl, Request
-from pipeline.plan import Plan
+from pipeline.plan import DEFAULT, Plan
 from pipeline.supervisor import Policy
 
 OUTSIDE = "outside"  # the program around the pipeline, which has ports like an actor
@@ -78,12 +78,14 @@ def check_wiring(plan: Plan, graph: Graph) -> None:
         key = f"actors.{node.name}"
         _check_ports(plan, graph, key, "inputs", node.signature.inputs, node.inputs)
         _check_ports(plan, graph, key, "outputs", node.signature.outputs, node.outputs)
-    _check_ports(plan, graph, OUTSIDE, "outputs", OUTSIDE_OUTPUTS, graph.outside_outputs)
+    if OUTSIDE in plan.tables:  # a plan that is no conversation has nothing that one could say to it
+        _check_ports(plan, graph, OUTSIDE, "outputs", OUTSIDE_OUTPUTS, graph.outside_outputs)
     for edge in graph.edges.values():
         readers, senders = graph.readers(edge.name), graph.senders(edge.name)
         where = plan.where(f"edges.{edge.name}")
         if len(readers) > 1:
-            raise PlanError(f"{where} is read by {' and '.join(readers)}; an edge has one reader")
+            place = _bound_at(plan, graph, edge.name)
+            raise PlanError(f"{place}: edges.{edge.name} is read by {' and '.join(readers)}; an edge has one reader")
         if not edge.optional and not (readers and senders):
             end = "reads from it" if senders else "sends into it"
             raise PlanError(f"{where}: nobody {end}; bind it to a port, or take the edge out")
@@ -95,7 +97,10 @@ def _check_ports(
     plan: Plan, graph: Graph, key: str, side: str, ports: Mapping[str, type], bound: Mapping[str, str]
 ) -> None:
     for port, edge in bound.items():
-        where = plan.where(f"{key}.{side}.{port}")
+        place = plan.origin(f"{key}.{side}.{port}")
+        if place == DEFAULT:  # where the house's own wiring does not fit, another class has been put into it
+            place = plan.origin(f"{key}.use")
+        where = f"{place}: {key}.{side}.{port}"
         if port not in ports:
             allowed = ", ".join(sorted(ports)) or "none"
             raise PlanError(f"{where}: {_who(plan, key)} has no such port; its {side} are {allowed}")
@@ -110,6 +115,13 @@ def _check_ports(
     if twice:
         where = plan.where(f"{key}.{side}")
         raise PlanError(f"{where}: edge {twice[0]} is bound to two ports; a port has an edge of its own")
+
+
+def _bound_at(plan: Plan, graph: Graph, edge: str) -> str:
+    """Names where an edge was bound to a port last: a user's file rather than the default plan."""
+    keys = [f"actors.{n.name}.inputs.{port}" for n in graph.nodes.values() for port, e in n.inputs.items() if e == edge]
+    places = [plan.origin(key) for key in keys] + [plan.origin(f"edges.{edge}")]
+    return next((place for place in places if place != DEFAULT), DEFAULT)
 
 
 def _who(plan: Plan, key: str) -> str:

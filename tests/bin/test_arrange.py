@@ -29,7 +29,7 @@ def connection(arrangement: Arrangement) -> dict[str, Any]:
     return arrangement.plan.table("actors", "connection")
 
 
-EMBEDDED = "the embedded service answers, with a small vocabulary"
+EMBEDDED = "The embedded service answers"
 ADVICE = "; set GOOGLE_API_KEY to talk to Gemini"
 
 
@@ -119,7 +119,7 @@ def test_the_embedded_service_gets_the_endpoint_and_the_weather(weather: bool) -
     assert plan.origin("actors.connection.endpoint") == "the embedded service"
 
 
-HALF = "it listens while it is silent"
+HALF = "It listens while it is silent"
 
 
 @pytest.mark.parametrize(
@@ -133,4 +133,4 @@ HALF = "it listens while it is silent"
     ],
 )
 def test_who_has_a_microphone_and_a_speaker_in_one_room_is_told(words: str, hinted: bool) -> None:
-    assert [hint.startswith(HALF) for hint in arranged(words).hints()] == [True] * hinted
+    assert any(hint.startswith(HALF) for hint in arranged(words).hints()) == hinted

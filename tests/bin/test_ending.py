@@ -84,6 +84,8 @@ STORIES: dict[str, tuple[list[e.Event], float]] = {
     ),
     "closing is not closed": ([*ANSWERED, SENT, e.SessionStateChanged("CONNECTED", "CLOSING", "closing")], NEVER),
     "closed for good": ([UP, SPEAKS, CLOSED], NOW),
+    "a farewell": ([*ASKED, begins(1), e.Farewell("the budget is used up")], NOW),
+    "a farewell and what follows": ([UP, e.Farewell("x"), e.SessionStateChanged("CONNECTED", "CLOSING", "x")], NOW),
     "closed while a reply plays": ([*ASKED, begins(1), CLOSED], NOW),
     "playback was started again": ([*ASKED, SENT, begins(1), e.ActorRestarted("playback", 1)], LINGER),
     "dispatch was started again": ([*ASKED, SENT, CALL, e.ActorRestarted("dispatch", 1)], NEVER),

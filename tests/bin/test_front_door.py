@@ -1,6 +1,7 @@
 """How a command's end becomes an exit code and at most one sentence."""
 
 import argparse
+import errno
 import io
 import sys
 import types
@@ -79,6 +80,23 @@ def test_a_reader_that_has_left_ends_it_quietly(
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     assert run(end) == 1
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("end", [OSError(errno.ENOSPC, "x"), ExceptionGroup("", [OSError(errno.ENOSPC, "x")])])
+def test_a_full_disk_is_one_sentence(end: Exception, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(end) == 1
+    assert capsys.readouterr().err == "assistant: cannot write what it has to say: the disk is full; free some space\n"
+
+
+def test_without_a_working_folder_it_says_so(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert run(0) == 1
+    assert "working folder is gone" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("bug", [ValueError("a bug"), ExceptionGroup("", [ValueError("a bug"), Fatal("and more")])])

@@ -99,6 +99,16 @@ def test_a_subclass_adds_to_its_base() -> None:
     assert derived.required == {"level", "path"}
 
 
+def test_a_subclass_with_a_constructor_of_its_own_is_read_by_that() -> None:
+    class Curious(Whole):
+        def __init__(self, more: Inlet[Captured], heard: Inlet[Captured], size: int = 3) -> None: ...
+
+    asked = Signature.of(Curious)
+    assert asked.inputs == {"more": Captured, "heard": Captured}
+    assert asked.settings == {"size": int}
+    assert asked.sections == {}
+
+
 @pytest.mark.parametrize("kind", [Plain, Heir])
 def test_a_plain_class_is_read_as_well(kind: type) -> None:
     signature = Signature.of(kind)

@@ -42,6 +42,15 @@ def test_the_base_url_comes_from_both_places(tmp_path: Path) -> None:
     assert read(tmp_path, GOOGLE_GEMINI_BASE_URL="").base_url is None
 
 
+def test_the_access_key_is_as_secret_as_the_other(tmp_path: Path, canary: str) -> None:
+    (tmp_path / ".env").write_text(f"ASSISTANT_ACCESS_KEY={canary}")
+    found = read(tmp_path)
+    assert found.access_key == canary
+    assert read(tmp_path, ASSISTANT_ACCESS_KEY="").access_key is None
+    assert canary not in repr(found)
+    assert canary not in found.secrets().redact(f"a key {canary}")
+
+
 def test_a_file_never_changes_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text("GEMINI_API_KEY=from-file")
     monkeypatch.chdir(tmp_path)

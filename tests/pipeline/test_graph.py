@@ -124,7 +124,17 @@ def simple(**changes: Any) -> dict[str, Any]:
 
 def test_the_house_itself_is_in_order() -> None:
     graph = check(Plan.load())
-    assert set(graph.nodes) == {"microphone", "vad", "uplink", "downlink", "playback", "dispatch", "mcp", "connection"}
+    assert set(graph.nodes) == {
+        "microphone",
+        "vad",
+        "uplink",
+        "downlink",
+        "playback",
+        "dispatch",
+        "mcp",
+        "budget",
+        "connection",
+    }
     assert graph.readers("captured") == ["vad"]
     assert graph.senders("reply_control") == ["downlink", "connection", "outside"]
     assert graph.edges["captured"].overflow is Overflow.DROP_OLDEST
@@ -148,7 +158,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"actors__sink__volume": 3}, r"actors\.sink\.volume is unknown; actors\.sink has inputs, outputs, restart, use"),
     ({"actors__source__sped": 3}, r"actors\.source\.sped is unknown; actors\.source has inputs, .*, speed, use"),
     ({"edges__wire__size": 3}, r"edges\.wire\.size is unknown; edges\.wire has capacity, optional, overflow, type"),
-    ({"actor__sink__use": Sink}, r"actor is not a table of the plan; there are actors, edges, live, "),
+    ({"actor__sink__use": Sink}, r"actor is not a table of the plan; there are actors, budget, edges, "),
     ({"live": 5}, r"live is not a table of the plan"),
     ({"room__headphone": True}, r"room\.headphone is unknown; room has duplex, headphones, turns"),
     ({"room__turns": "sever"}, r"room\.turns is 'sever'; it must be one of 'server', 'local'"),
@@ -158,7 +168,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"actors__source__restart": {"crash": 3}}, r"actors\.source\.restart is .*it must be a table with crashes"),
     ({"actors__sink__use": PlainSink}, r"actors\.sink needs needed, which is not set"),
     # actors
-    ({"actors__mikrophone__device": "x"}, r"mikrophone has no use; the house's actors are connection, .*, vad, and"),
+    ({"actors__mikrophone__device": "x"}, r"mikrophone has no use; the house's actors are budget, .*, vad, and"),
     ({"actors__sink": "Sink"}, r"actors\.sink has no use"),
     ({"actors__sink__use": "Sink"}, r"""actors\.sink\.use is 'Sink'; write it as "package\.module:Class\""""),
     ({"actors__sink__use": "no.where:Sink"}, r"names 'no\.where:Sink', but module no\.where cannot be imported: Modul"),

@@ -156,7 +156,8 @@ async def test_a_temporary_actor_never_ends_the_run(heard: Any) -> None:
     await wait_all_tasks_blocked()
     assert (supervised.state, supervised.restarts, len(life.began)) == ("ended", 0, 1)
     (trouble,) = heard.named("error")
-    assert (trouble.what, trouble.code) == ("meter ended with ValueError: it broke", "ValueError")
+    assert (trouble.what, trouble.code) == ("meter ended", "ValueError")
+    assert trouble.detail == "ValueError: it broke"
     assert heard.named("actor.restart") == []
 
 
