@@ -52,7 +52,7 @@ class Dispatch:
                 start(run)
             async for news in self.calls:
                 if isinstance(news, ToolCalled):
-                    self.bus.publish(ToolStarted(news.id, news.name, news.args))
+                    self.bus.publish(ToolStarted(news.id, news.name, news.args, news.turn))
                     taken = self.docket.take(news, self._tool(news.name), trio.current_time())
                     if taken is not None:
                         start(taken)
@@ -112,7 +112,7 @@ class Dispatch:
             return Answer(await self._bounded(run, tool))
         except ToolFailed as failed:
             if failed.detail:
-                self.bus.publish(Trouble(f"{run.name} failed: {failed.detail}", "tool", "the model is told so"))
+                self.bus.publish(Trouble(f"{run.name} failed", "tool", "the model is told so", failed.detail))
             return _failed(failed)
         except trio.TooSlowError:
             slow = ToolFailed(f"{tool.name} did not answer within {tool.timeout:g} s", retry=True)
@@ -164,7 +164,8 @@ class Dispatch:
 
     def _tell(self, run: Run, call: ToolCalled, outcome: str) -> None:
         elapsed = milliseconds(trio.current_time() - run.began)
-        self.bus.publish(ToolEnded(id=call.id, name_=call.name, ms=elapsed, outcome=outcome))
+        result = run.answer.response if run.answer else None
+        self.bus.publish(ToolEnded(id=call.id, name_=call.name, ms=elapsed, outcome=outcome, result=result))
 
 
 def _failed(failed: ToolFailed) -> Answer:

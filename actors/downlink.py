@@ -17,7 +17,7 @@ from pipeline.messages import CallNews, Interrupted, Reply, ReplyAudio, ReplyCon
 
 
 def route(
-    effects: tuple[Effect, ...],
+    effects: Iterable[Effect],
     bus: Bus,
     reply: Outlet[Reply],
     control: Outlet[ReplyControl],
@@ -81,7 +81,7 @@ class Downlink:
             if link.epoch != self.session.epoch or not self.session.linked:
                 return  # the session has moved on to another link; this one is only being emptied
             effects = self.session.receive(signal, trio.current_time())
-            fitting = tuple(effect for effect in effects if not isinstance(effect, ReplyAudio) or self._fits(effect))
+            fitting = [effect for effect in effects if not isinstance(effect, ReplyAudio) or self._fits(effect)]
             route(fitting, self.bus, self.reply, self.control, self.calls, self.reports)
 
     def _fits(self, audio: ReplyAudio) -> bool:

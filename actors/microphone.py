@@ -39,13 +39,13 @@ class _Microphone:
         """Sends block after block in real time: each when its last sample would have been spoken."""
         now = trio.current_time()
         origin = self.timeline.begin(now)
-        self.bus.publish(Capturing(what, rate))
+        self.bus.publish(Capturing(what, rate, milliseconds(now - origin)))
         position = self.timeline.position(now, INPUT_RATE)
         for pcm in blocks:
             begins = origin + position / INPUT_RATE
             samples = len(pcm) // SAMPLE_BYTES
             await trio.sleep_until(begins + samples / INPUT_RATE)
-            self.captured.send_nowait(Captured(pcm, begins, position))
+            self.captured.send_nowait(Captured(pcm, begins, position, taken=trio.current_time()))
             position += samples
 
 
@@ -81,11 +81,12 @@ class Device(_Microphone):
             block = await microphone.next()
             change, self._lost = "back" if self._lost else "opened", False
             self.bus.publish(DeviceChanged("microphone", change, info.device, milliseconds(info.latency)))
-            self.timeline.begin(block.at)
-            self.bus.publish(Capturing(info.device, info.rate))
+            origin = self.timeline.begin(block.at)
+            self.bus.publish(Capturing(info.device, info.rate, milliseconds(trio.current_time() - origin)))
             position = max(0, self.timeline.position(block.at, INPUT_RATE))
             while True:
-                self.captured.send_nowait(Captured(block.pcm, block.at, position, acoustic=True))
+                now = trio.current_time()
+                self.captured.send_nowait(Captured(block.pcm, block.at, position, acoustic=True, taken=now))
                 position += len(block.pcm) // SAMPLE_BYTES
                 block = await microphone.next()
 

@@ -71,6 +71,7 @@ class Uplink:
                 self._news = trio.Event()
                 await self._news.wait()
                 continue
+            began = trio.current_time()
             try:
                 await link.wire.send(encode(command))
             except TransportLost as lost:
@@ -79,4 +80,4 @@ class Uplink:
                 self.reports.send_nowait(LinkLost(link.epoch, lost.code, lost.reason))
                 continue
             if link.epoch == self.session.epoch:
-                self.session.wrote(command, trio.current_time())
+                self.session.wrote(command, trio.current_time(), began)

@@ -24,9 +24,9 @@ ECHO_TAIL = 0.25  # seconds after the speaker has gone quiet in which a room sti
 
 @attrs.define
 class _Vad:
-    """What the variants share. In half duplex nothing passes while the speaker sounds, nor in the room's echo, and while
-    the gate is muted nothing passes at all.
+    """What the variants share: in half duplex nothing passes while the speaker sounds, nor in the room's echo.
 
+    While the gate is muted nothing passes at all.
     `threshold` is the speech probability from which a block counts as speech; the times are milliseconds, see
     `GateSettings`. The gate outlives an incarnation: one that was open is still shut in the end.
     """
@@ -64,7 +64,7 @@ class _Vad:
                 self._begin(block)
                 probability = ear.hear(block.pcm)
                 deaf = self.gate.muted or (self._half_duplex(block) and self._echoes(block.at + block.seconds))
-                passed = self.gate.shut() if deaf else self.gate.push(block, probability)
+                passed = self.gate.shut() if deaf else self.gate.push(block, probability, trio.current_time())
                 for item in passed:
                     self._tell(item)
                     await self.speech.send(item)

@@ -30,7 +30,10 @@ class Arrangement:
         if devices != ["actors.microphone:Device", "actors.playback:Device"]:
             return []
         if room.get("duplex") == "auto" and not room.get("headphones"):
-            return ["it listens while it is silent; with headphones, --set room.headphones=true lets you interrupt it"]
+            return [
+                "It listens while it is silent, lest it hear itself. With headphones you can",
+                "interrupt it: --set room.headphones=true",
+            ]
         return []
 
 
@@ -57,6 +60,7 @@ def _kept() -> dict[str, object]:
     """Where a person's own machine keeps what outlives a conversation; a plan may say otherwise."""
     return {
         "actors.connection.handle_file": str(Path(platformdirs.user_state_path(APP)) / "session.json"),
+        "budget.file": str(Path(platformdirs.user_state_path(APP)) / "spent.json"),
         "actors.connection.cache": str(Path(platformdirs.user_cache_path(APP)) / "setup.json"),
     }
 
@@ -82,7 +86,7 @@ def _settings(given: Mapping[str, object]) -> dict[str, object]:
 def _who(*, local: bool, endpoint: object, environment: Environment) -> str:
     if local:
         why = "" if environment.google_key else "; set GOOGLE_API_KEY to talk to Gemini"
-        return f"the embedded service answers, with a small vocabulary{why}"
+        return f"The embedded service answers{why}"
     return f"{endpoint} answers" if endpoint else "Gemini answers"
 
 

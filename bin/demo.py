@@ -13,8 +13,9 @@ from actors.audio.stereo import write_stereo
 from actors.emulator.service import Service
 from bin.arrange import Arrangement, arrange
 from bin.ending import Ending
-from bin.talk import conversing, listening, obeying, until_over
-from pipeline.errors import PlanError
+from bin.folding import folded
+from bin.talk import conversing, listened, obeying, until_over
+from pipeline.errors import AssistantError, PlanError
 from pipeline.events import Event, Subscription, UserStarted
 from pipeline.messages import OUTPUT_RATE
 from telemetry.table import LatencyTable
@@ -37,13 +38,13 @@ def main(options: argparse.Namespace) -> int:
     demos = {name: script for name, script in scripts.items() if isinstance(script, dict)}
     if options.list:
         for name, script in demos.items():
-            print(f"{name:<14}{script['shows']} ({script['seconds']:.0f} s)")
+            print(folded(f"{name:<14}", f"{script['shows']} ({script['seconds']:.0f} s)"))
         return 0
     if options.name not in demos:
         raise PlanError(f"there is no demo {options.name!r}; there are {', '.join(demos)}")
     script = demos[options.name]
     recording = DEMOS / script["file"]
-    folder = Path(tempfile.mkdtemp(prefix="assistant-demo-"))
+    folder = _folder()
     output = Path(options.output) if options.output else folder / "assistant.wav"
     arranged = vars(options) | {
         "input": str(recording),
@@ -53,33 +54,43 @@ def main(options: argparse.Namespace) -> int:
     }
     options = argparse.Namespace(**arranged)
     if not options.quiet:
-        print(f"assistant: {script['title']}. {script['shows']}")
-        print("assistant: the weather comes from a built-in table, the voice from the embedded service")
+        print(folded("", f"{script['title']}. {script['shows']}"))
+        print("Recorded questions; voice, ears and weather are the embedded service's.", flush=True)
     cuts = [Cut(cut["utterance"], cut["after"]) for cut in script.get("cuts", [])]
     code = trio.run(_main, arrange(options), options, cuts, restrict_keyboard_interrupt_to_checkpoints=True)
     if not options.quiet and code == 0:
         both = folder / "conversation.wav"
         write_stereo(both, OUTPUT_RATE, read_mono(recording, OUTPUT_RATE), read_mono(output, OUTPUT_RATE))
-        print(f"assistant: the conversation, you on the left, the assistant on the right: {both}")
+        print(f"\nThe conversation, you on the left and the assistant on the right:\n{both}")
     return code
+
+
+def _folder() -> Path:
+    """Makes a folder for the recordings, which stay."""
+    try:
+        return Path(tempfile.mkdtemp(prefix="assistant-demo-"))
+    except OSError as error:
+        found = f"cannot make a folder for the recording: {error.strerror}"
+        raise AssistantError(f"{found}; set TMPDIR to a folder that may be written") from None
 
 
 async def _main(arrangement: Arrangement, options: argparse.Namespace, cuts: list[Cut]) -> int:
     service = Service()
     table = LatencyTable()
     async with (
-        listening(arrangement, options) as bus,
-        obeying() as obeyed,
-        conversing(arrangement, bus, service) as conversation,
+        listened(arrangement, options) as listeners,
+        obeying(listeners.release) as obeyed,
+        conversing(arrangement, listeners.bus, service) as conversation,
         trio.open_nursery() as nursery,
     ):
+        listeners.meet(conversation)
         nursery.start_soon(_measure, conversation.events(), table)
         if cuts:
             nursery.start_soon(_cut, conversation.events(), service, cuts)
         await until_over(conversation, Ending(LINGER))
         nursery.cancel_scope.cancel("the demo is over")
     if not options.quiet:
-        print("\n".join(table.lines()))
+        print("\n".join(["", *table.lines(), "", "where the latency went, in ms", *table.waterfall()]))
     return obeyed.code
 
 

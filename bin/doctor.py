@@ -14,6 +14,7 @@ import trio
 from actors.live.address import GOOGLE, Address
 from actors.live.setup import build
 from actors.live.transport import connected
+from bin.folding import folded
 from pipeline.environment import Environment
 from pipeline.errors import AssistantError, PlanError, TransportLost
 from pipeline.graph import check
@@ -41,7 +42,8 @@ def main(options: argparse.Namespace) -> int:
     for examine in (_python, _plan_itself, _devices, _disk, _key, _service):
         for finding in examine(plan, environment):
             findings.append(finding)
-            print(f"{finding.state:<5}{finding.what:<12}{environment.secrets().redact(finding.found)}", flush=True)
+            told = environment.secrets().redact(finding.found)
+            print(folded(f"{finding.state:<5}{finding.what:<12}", told), flush=True)
     return 1 if any(finding.state == BAD for finding in findings) else 0
 
 
@@ -69,7 +71,7 @@ def _devices(_plan: Plan, _environment: Environment) -> Iterator[Finding]:
     try:
         found = devices()
     except AssistantError as error:
-        yield Finding("sound", NOTE, f"{error}; the demo and --input work without sound")
+        yield Finding("sound", NOTE, f"{error}; the demo needs none")
         return
     inputs = [device.name for device in found if device.inputs]
     outputs = [device.name for device in found if device.outputs]
@@ -77,8 +79,7 @@ def _devices(_plan: Plan, _environment: Environment) -> Iterator[Finding]:
         if names:
             yield Finding(kind, OK, f"{len(names)} found, for example {names[0]}")
         else:
-            advice = "plug one in and run this again; the demo and --input/--output work without one"
-            yield Finding(kind, NOTE, f"none found; {advice}")
+            yield Finding(kind, NOTE, "none found; plug one in and run this again; the demo and recordings need none")
 
 
 def _disk(_plan: Plan, _environment: Environment) -> Iterator[Finding]:

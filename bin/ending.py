@@ -18,6 +18,7 @@ class Ending:
 
     linger: float
     closed: bool = False
+    farewell: str = ""
     sent: bool = False
     _last: float = attrs.field(default=0.0, init=False)
     _speaking: bool = attrs.field(default=False, init=False)
@@ -36,7 +37,9 @@ class Ending:
         self._answer(event)
         if isinstance(event, e.SessionStateChanged):
             self._linked = event.to in ("CONNECTED", "INTERRUPTED")
-            self.closed = event.to == "CLOSED"
+            self.closed = self.closed or event.to == "CLOSED"
+        elif isinstance(event, e.Farewell):
+            self.closed, self.farewell = True, event.reason
         elif isinstance(event, e.ActorRestarted) and event.actor == "playback":
             self._playing.clear()  # a turn that goes on is announced again
 

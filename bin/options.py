@@ -45,6 +45,10 @@ def _session(one: argparse.ArgumentParser) -> None:
     one.add_argument("--turns", choices=("server", "local"), help="who finds the ends of your turns")
     one.add_argument("--output", metavar="FILE.wav", help="stands in for the speaker: 24 kHz mono")
     one.add_argument("--events", metavar="FILE.jsonl", help="writes the event log")
+    one.add_argument("--trace", metavar="FILE.jsonl", help="writes the trace: session, turns and tools as spans")
+    one.add_argument("--metrics", metavar="FILE", help="writes all counts at the end, in Prometheus' text format")
+    one.add_argument("--record", metavar="DIR", help="keeps the conversation in a new or empty folder, sound and all")
+    one.add_argument("--plain", action="store_true", help="prints lines, also where a live screen could be drawn")
     one.add_argument("--quiet", action="store_true", help="prints nothing but errors")
 
 
@@ -85,6 +89,19 @@ def _emulator(one: argparse.ArgumentParser) -> None:
     one.add_argument("--list-scenarios", action="store_true", help="says what each shipped scenario shows")
 
 
+def _serve(one: argparse.ArgumentParser) -> None:
+    _server(one, 8000)
+    _plan(one)
+    one.add_argument("--model", metavar="NAME", help="the Live model to talk to")
+    one.add_argument(
+        "--backend",
+        choices=("gemini", "local"),
+        help="local is the embedded service; the default is gemini when an API key is set, else local",
+    )
+    one.add_argument("--endpoint", metavar="URL", help="base URL of a Live service (ws, wss, http or https)")
+    one.add_argument("--mode", choices=("direct", "relay"), help="how browsers talk: to the service, or through here")
+
+
 def _tools(one: argparse.ArgumentParser) -> None:
     _plan(one)
     one.add_argument("action", nargs="?", choices=("call",), help="call runs one tool")
@@ -97,6 +114,38 @@ def _show_plan(one: argparse.ArgumentParser) -> None:
     one.add_argument("--dot", action="store_true", help="prints the graph for Graphviz and nothing else")
 
 
+def _report(one: argparse.ArgumentParser) -> None:
+    one.add_argument("folder", metavar="DIR", help="a folder that talk --record DIR has made")
+    one.add_argument("--output", metavar="FILE.html", help="where the page goes (default: report.html in the folder)")
+
+
+def _replay(one: argparse.ArgumentParser) -> None:
+    one.add_argument("folder", metavar="DIR", help="a folder that talk --record DIR has made")
+    one.add_argument(
+        "--tolerance", metavar="MS", type=_milliseconds, default=250.0, help="how far times may differ (default 250)"
+    )
+
+
+def _soak(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--hours", metavar="H", type=_hours, default=1.0, help="how long, in hours (default %(default)s)")
+    one.add_argument(
+        "--seed", metavar="S", type=int, default=1, help="the same seed soaks the same (default %(default)s)"
+    )
+    one.add_argument(
+        "--faults", choices=("none", "network", "all"), default="network", help="what goes wrong on purpose"
+    )
+    one.add_argument("--clock", choices=("virtual", "real"), default="virtual", help="real takes sockets and real time")
+    one.add_argument(
+        "--fixtures", metavar="DIR", help="your own recordings to speak; labels.toml beside them is optional"
+    )
+    one.add_argument("--report", metavar="DIR", help="where report.html and summary.json go (default: a new folder)")
+    one.add_argument("--figures", metavar="FILE.md", help="a document with two marks, between which the figures go")
+    one.add_argument(
+        "--processes", metavar="N", type=int, choices=range(9), default=0, help="0: as many as are worth it"
+    )
+    _plan(one)
+
+
 def _nothing(_one: argparse.ArgumentParser) -> None:
     """A command without options."""
 
@@ -105,6 +154,20 @@ def _seconds(text: str) -> float:
     value = _number(text)
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is no number of seconds; write one from 0 up")
+    return value
+
+
+def _milliseconds(text: str) -> float:
+    value = _number(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no number of milliseconds; write one above 0")
+    return value
+
+
+def _hours(text: str) -> float:
+    value = _number(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no number of hours; write one above 0")
     return value
 
 
@@ -133,7 +196,11 @@ _COMMANDS = {
     "talk": ("microphone to model to speaker, until Ctrl-C", _talk),
     "demo": ("a recorded conversation through the whole pipeline: no key, no sound card, no network", _demo),
     "emulator": ("the embedded Live service on its own, for any client", _emulator),
+    "serve": ("the token server and the web client", _serve),
+    "soak": ("recorded conversations for hours, with faults, and a verdict on every promise", _soak),
     "tools": ("the tools with their schemas; call runs one", _tools),
+    "report": ("a recorded conversation as one HTML page", _report),
+    "replay": ("a recorded conversation through the pipeline again, and what comes out differently", _replay),
     "devices": ("what sound devices there are", _nothing),
     "doctor": ("what is wrong, and how to mend it", _plan),
     "plan": ("the merged plan, and its graph", _show_plan),

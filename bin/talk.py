@@ -5,9 +5,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
@@ -17,8 +16,7 @@ from bin.arrange import Arrangement, arrange, serve_locally
 from bin.ending import Ending
 from pipeline.conversation import Conversation, converse
 from pipeline.events import Bus
-from telemetry.lines import Lines
-from telemetry.log import EventLog
+from telemetry.sinks import Listening, Occasion, listening
 
 if TYPE_CHECKING:
     from actors.emulator.service import Service
@@ -36,30 +34,31 @@ def main(options: argparse.Namespace) -> int:
 async def _main(arrangement: Arrangement, options: argparse.Namespace) -> int:
     ending = Ending(options.linger) if options.input else Ending(float("inf"))
     async with (
-        listening(arrangement, options) as bus,
-        obeying() as obeyed,
-        conversing(arrangement, bus) as conversation,
+        listened(arrangement, options) as listeners,
+        obeying(listeners.release) as obeyed,
+        conversing(arrangement, listeners.bus) as conversation,
     ):
+        listeners.meet(conversation)
         await until_over(conversation, ending)
+    if ending.farewell:
+        print(f"assistant: {ending.farewell}", file=sys.stderr)
     return obeyed.code
 
 
 @asynccontextmanager
-async def listening(arrangement: Arrangement, options: argparse.Namespace) -> AsyncIterator[Bus]:
-    """Gives a bus with the event log and the lines of the screen on it; they hear its last event before this ends."""
+async def listened(arrangement: Arrangement, options: argparse.Namespace) -> AsyncIterator[Listening]:
+    """Opens everything that listens to a conversation, and says at the end what any of it has missed."""
     bus = Bus(arrangement.environment.secrets())
-    log = EventLog.open(Path(options.events), bus) if options.events else None
-    async with trio.open_nursery() as listeners:
-        if log is not None:
-            listeners.start_soon(log.run, bus.subscribe(65536))
-        if not options.quiet:
-            with suppress(OSError):  # where nothing can be printed, the lines that follow find out
-                print(f"assistant: {arrangement.who}. Ctrl-C ends.", flush=True)
-            listeners.start_soon(Lines(bus.secrets).run, bus.subscribe())
-        try:
-            yield bus
-        finally:
-            bus.close()
+    occasion = Occasion.of(bus, arrangement.plan, arrangement.environment, vars(options) | {"who": arrangement.who})
+    if not options.quiet:
+        with suppress(OSError):  # where nothing can be printed, the lines that follow find out
+            print("\n".join([f"{arrangement.who}. Ctrl-C ends.", *arrangement.hints()]), flush=True)
+    async with listening(occasion) as listeners:
+        yield listeners
+    for name, count in listeners.lost.items():
+        print(f"assistant: {name} missed {count} events: what it writes to was too slow, or full", file=sys.stderr)
+    if options.record and not options.quiet:
+        print(f"\nThe recording, for `assistant report` and `assistant replay`:\n{options.record}", flush=True)
 
 
 @attrs.define
@@ -70,8 +69,11 @@ class Obeyed:
 
 
 @asynccontextmanager
-async def obeying() -> AsyncIterator[Obeyed]:
-    """Cancels the block at Ctrl-C or SIGTERM, and ends the process soon after if the block does not end."""
+async def obeying(release: Callable[[], None]) -> AsyncIterator[Obeyed]:
+    """Cancels the block at Ctrl-C or SIGTERM, and ends the process soon after if the block does not end.
+
+    `release` gives the terminal back in that case.
+    """
     obeyed = Obeyed()
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
@@ -79,7 +81,7 @@ async def obeying() -> AsyncIterator[Obeyed]:
             async def obey() -> None:
                 async for number in signals:
                     obeyed.code = INTERRUPTED if number == signal.SIGINT else 0
-                    _end_at_last(obeyed.code)
+                    _end_at_last(obeyed.code, release)
                     nursery.cancel_scope.cancel("a signal came")
 
             nursery.start_soon(obey)
@@ -122,10 +124,11 @@ async def until_over(conversation: Conversation, ending: Ending) -> None:
             return
 
 
-def _end_at_last(code: int) -> None:
+def _end_at_last(code: int, release: Callable[[], None]) -> None:
     """Ends the process when an orderly close hangs in a device or a disk: Ctrl-C is obeyed within two seconds."""
 
     def leave() -> None:
+        release()
         sys.stdout.flush()
         os._exit(code)
 

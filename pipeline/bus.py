@@ -28,7 +28,7 @@ WITHHELD = "[withheld]"
 # and what tools and libraries answered.
 WORDS = {"content": TRANSCRIPTS}
 INSIDES = {"content": FULL}
-_ABOVE: dict[tuple[type, Content], tuple[str, ...]] = {}
+_ABOVE: "dict[tuple[type, Content], tuple[attrs.Attribute[Any], ...]]" = {}
 
 
 @attrs.frozen
@@ -49,24 +49,25 @@ class Event:
 
 
 def permitted(event: Event, level: Content) -> Event:
-    """Gives the event with what is above that level withheld: text by a mark, lists and tables by empty ones."""
+    """Gives the event with what is above that level withheld: left out if it can be, else emptied, text by a mark."""
     above = _above(type(event), level)
     if not above:
         return event
-    changes: dict[str, Any] = {name: _withheld(getattr(event, name)) for name in above}
-    return attrs.evolve(event, **changes)
+    return attrs.evolve(event, **{field.name: _withheld(field, getattr(event, field.name)) for field in above})
 
 
-def _above(kind: type[Event], level: Content) -> tuple[str, ...]:
-    """Names the fields above that level; worked out once, since every event passes here."""
+def _above(kind: type[Event], level: Content) -> "tuple[attrs.Attribute[Any], ...]":
+    """Gives the fields above that level; worked out once, since every event passes here."""
     if (kind, level) not in _ABOVE:
         allowed = _ORDER.index(level)
         marked = [field for field in attrs.fields(kind) if "content" in field.metadata]
-        _ABOVE[kind, level] = tuple(field.name for field in marked if _ORDER.index(field.metadata["content"]) > allowed)
+        _ABOVE[kind, level] = tuple(field for field in marked if _ORDER.index(field.metadata["content"]) > allowed)
     return _ABOVE[kind, level]
 
 
-def _withheld(value: object) -> object:
+def _withheld(field: "attrs.Attribute[Any]", value: object) -> Any:  # noqa: ANN401 - fields have any type
+    if field.default is not attrs.NOTHING:
+        return field.default
     if isinstance(value, str):
         return WITHHELD
     if isinstance(value, Mapping):

@@ -151,7 +151,7 @@ class Edge(Generic[T]):
 
     def fits(self, message: T) -> bool:
         """Whether there is room for the message as things are; an empty edge has room for anything."""
-        return not self.waiting or self.held + self.capacity.weigh(message) <= self.capacity.amount
+        return self.held + self.capacity.weigh(message) <= self.capacity.amount or not self.waiting
 
     def offer(self, end: trio.MemorySendChannel[T], message: T) -> bool:
         """Sends if there is room, or if the policy makes room; False only where the policy is `block`."""
@@ -181,7 +181,8 @@ class Edge(Generic[T]):
         """Counts a message out, and lets one waiting sender try again."""
         self.counters.received += 1
         self.held = max(0.0, self.held - self.capacity.weigh(message))
-        self._room.unpark()
+        if self._room:
+            self._room.unpark()
         if self._unreported.dropped:
             self._tell_drops(trio.current_time())
 

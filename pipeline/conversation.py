@@ -9,6 +9,7 @@ async with converse(plan) as conversation:
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import attrs
 import trio
@@ -16,7 +17,7 @@ import trio
 from pipeline.channels import Outlet
 from pipeline.environment import Environment
 from pipeline.errors import AssistantError, first_error
-from pipeline.events import Bus, Muted, Subscription, Trouble
+from pipeline.events import ENDS, Bus, Muted, Subscription, Trouble
 from pipeline.gauges import Gauging
 from pipeline.graph import check
 from pipeline.house import House
@@ -27,12 +28,14 @@ from pipeline.supervisor import Supervised
 
 @attrs.define
 class Conversation:
-    """A running plan; made by `converse`, which also ends it."""
+    """A running plan; made by `converse`, which also ends it. `tap` is shown what the program asks of the service."""
 
     house: House
     supervised: dict[str, Supervised]
     _requests: Outlet[Request]
     _control: Outlet[ReplyControl]
+    _end: Callable[[], None]
+    tap: Callable[[Request], None] | None = attrs.field(default=None, init=False)
     _over: bool = attrs.field(default=False, init=False)
 
     @property
@@ -51,12 +54,17 @@ class Conversation:
         """
         if self._over:
             raise AssistantError("the conversation is over, so there is nobody to say anything to; begin another")
-        await self._requests.send(Say(text))
+        await self._ask(Say(text))
 
     async def interrupt(self) -> None:
         """Silences the present reply and asks the service to stop generating."""
         self._control.send_nowait(Interrupted(turn=None, at=trio.current_time()))
-        await self._requests.send(Stop())
+        await self._ask(Stop())
+
+    async def _ask(self, request: Request) -> None:
+        await self._requests.send(request)
+        if self.tap is not None:
+            self.tap(request)
 
     def mute(self, muted: bool = True) -> None:
         """Keeps all that the microphone hears from the service, or no longer; what was being said ends there at once.
@@ -74,6 +82,10 @@ class Conversation:
     def muted(self) -> bool:
         """Whether the microphone is kept from the service."""
         return any(getattr(held, "muted", False) for held in self.house.state.values())
+
+    def end(self) -> None:
+        """Ends the conversation in order: the block of `converse` is left, as if it had come to its end."""
+        self._end()
 
     def restart(self, actor: str) -> None:
         """Starts one actor afresh, deliberately; the conversation goes on. AssistantError if there is no such actor."""
@@ -112,7 +124,8 @@ async def converse(
         except* AssistantError as group:
             cause, failure = group, first_error(group)
             failure.args = bus.secrets.redacted(failure.args)
-            bus.publish(Trouble(str(failure), type(failure).__name__, "the conversation ends"))
+            detail = str(failure) if str(failure) != failure.brief else None
+            bus.publish(Trouble(failure.brief, type(failure).__name__, ENDS, detail))
         finally:
             await house.aclose()
         if failure is not None:
@@ -132,7 +145,8 @@ async def _running(house: House) -> AsyncIterator[Conversation]:
             for name, node in nodes.items():
                 nursery.start_soon(house.live, node, supervised[name], name=name)
             nursery.start_soon(Gauging(house, supervised).run)
-            conversation = Conversation(house, supervised, requests, control)
+            end = partial(nursery.cancel_scope.cancel, "the program ends it")
+            conversation = Conversation(house, supervised, requests, control, end)
             try:
                 yield conversation
             finally:

@@ -13,6 +13,8 @@ from pipeline.secrets import Secrets
 # The first that is set wins (contract: GOOGLE_API_KEY before GEMINI_API_KEY).
 GOOGLE_KEYS = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
 ACCESS_KEY = "ASSISTANT_ACCESS_KEY"  # what people show to the gateway
+LAMINAR_KEYS = ("LAMINAR_PROJECT_API_KEY", "LMNR_PROJECT_API_KEY")
+LAMINAR_URL = "LMNR_BASE_URL"
 BASE_URL = "GOOGLE_GEMINI_BASE_URL"  # google-genai reads the same one (live-protocol 1.2)
 
 
@@ -23,6 +25,8 @@ class Environment:
     google_key: str | None = attrs.field(default=None, repr=False)
     base_url: str | None = None
     access_key: str | None = attrs.field(default=None, repr=False)
+    laminar_key: str | None = attrs.field(default=None, repr=False)
+    laminar_url: str | None = None
 
     @classmethod
     def read(cls, variables: Mapping[str, str] | None = None, folder: Path | None = None) -> "Environment":
@@ -38,6 +42,8 @@ class Environment:
             google_key=_first(GOOGLE_KEYS, process) or _first(GOOGLE_KEYS, from_file),
             base_url=_first((BASE_URL,), process) or _first((BASE_URL,), from_file),
             access_key=_first((ACCESS_KEY,), process) or _first((ACCESS_KEY,), from_file),
+            laminar_key=_first(LAMINAR_KEYS, process) or _first(LAMINAR_KEYS, from_file),
+            laminar_url=_first((LAMINAR_URL,), process) or _first((LAMINAR_URL,), from_file),
         )
 
     def secrets(self) -> Secrets:
@@ -45,6 +51,7 @@ class Environment:
         known = Secrets()
         known.hide(self.google_key)
         known.hide(self.access_key)
+        known.hide(self.laminar_key)
         return known
 
 

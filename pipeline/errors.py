@@ -9,6 +9,11 @@ from typing import TypeVar
 class AssistantError(Exception):
     """Anything this program raises on purpose; its text is fit to be shown to a user."""
 
+    @property
+    def brief(self) -> str:
+        """The text without what others put into it, which may be anything that was said."""
+        return str(self)
+
 
 class Fatal(AssistantError):
     """A restart cannot help: the supervisor escalates at once and the run ends with this sentence."""
@@ -70,10 +75,15 @@ class GaveUp(AssistantError):
         self.actor = actor
         self.crashes = crashes
         said = " ".join(str(cause).split())
+        self._brief = f"{actor} crashed {crashes} times within {period:g} s and was not started again"
         super().__init__(
-            f"{actor} crashed {crashes} times within {period:g} s and was not started again; "
-            f"the last error was {type(cause).__name__}: {said}; check [actors.{actor}] in the plan"
+            f"{self._brief}; the last error was {type(cause).__name__}: {said}; check [actors.{actor}] in the plan"
         )
+
+    @property
+    def brief(self) -> str:
+        """The text without the last error's own words."""
+        return self._brief
 
 
 E = TypeVar("E", bound=Exception)

@@ -49,11 +49,12 @@ class GoingAway(Event):
 
 @attrs.frozen
 class Capturing(Event):
-    """The microphone delivers; `what` names the device or recording."""
+    """The microphone delivers since `age_ms`; `what` names the device or recording."""
 
     name: ClassVar[str] = "microphone.started"
     what: str
     rate: int
+    age_ms: float = 0.0
 
 
 @attrs.frozen
@@ -267,6 +268,9 @@ class ActorRestarted(Event):
     where: str | None = None
 
 
+ENDS = "the conversation ends"  # the action of the one trouble after which there is nothing more
+
+
 @attrs.frozen
 class Trouble(Event):
     """Something went wrong and the conversation goes on; `action` says what is done about it.
@@ -279,6 +283,14 @@ class Trouble(Event):
     code: int | str
     action: str
     detail: str | None = attrs.field(default=None, metadata=INSIDES)
+
+
+@attrs.frozen
+class Farewell(Event):
+    """The conversation should end now, in order, for this reason; whoever runs it ends it."""
+
+    name: ClassVar[str] = "session.farewell"
+    reason: str
 
 
 @attrs.frozen

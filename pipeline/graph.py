@@ -9,19 +9,19 @@ import sys
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pipeline.actor import Signature
 from pipeline.channels import Capacity, Overflow
 from pipeline.errors import PlanError
 from pipeline.plan import Plan
+from pipeline.sections import check_sections
 from pipeline.settings import structure
 from pipeline.supervisor import Policy
 from pipeline.wiring import OUTSIDE, EdgeSpec, Graph, Node, StateSpec, check_wiring
 
 EDGE_KEYS = ("type", "capacity", "overflow", "optional")
 ACTOR_KEYS = ("use", "inputs", "outputs", "restart")
-ROOM = {"headphones": bool, "duplex": Literal["auto", "full", "half"], "turns": Literal["server", "local"]}
 
 
 def load_name(name: object, where: str) -> Any:  # noqa: ANN401 - any class or function of the user's
@@ -68,10 +68,7 @@ def _check_tables(plan: Plan) -> None:
     for name, value in plan.tables.items():
         if name not in known or not isinstance(value, dict):
             raise PlanError(f"{plan.where(name)} is not a table of the plan; there are {', '.join(sorted(known))}")
-    room = plan.table("room")
-    _refuse_unknown(plan, "room", room, tuple(ROOM))
-    for name, value in room.items():
-        structure(value, ROOM[name], plan.where(f"room.{name}"))
+    check_sections(plan)
 
 
 def _edge(plan: Plan, name: str) -> EdgeSpec:

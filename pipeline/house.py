@@ -104,4 +104,5 @@ class House:
                 elif hasattr(held, "close"):
                     held.close()
             except Exception as error:  # noqa: BLE001 - whatever a user's class does at its end
-                self.bus.publish(Trouble(f"closing {name}: {error}", type(error).__name__, "the rest is closed"))
+                what, action = f"{name} could not be closed", "the rest is closed"
+                self.bus.publish(Trouble(what, type(error).__name__, action, str(error)))

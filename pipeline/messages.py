@@ -22,13 +22,14 @@ def pcm_seconds(pcm: bytes, rate: int) -> float:
 class Captured:
     """A block from the microphone: 16 kHz audio, the time and the position of its first sample.
 
-    `acoustic` audio comes out of a room, where the speaker can be heard.
+    `acoustic` audio comes out of a room, where the speaker can be heard. `taken` is when the microphone handed it over.
     """
 
     pcm: bytes
     at: float
     position: int
     acoustic: bool = False
+    taken: float | None = None
 
     @property
     def seconds(self) -> float:
@@ -65,10 +66,16 @@ class SpeechStarted(Uttered):
 
 @attrs.frozen
 class SpeechEnded(Uttered):
-    """Someone stopped speaking; `at` is the time of the last speech sample, not of the decision."""
+    """Someone stopped speaking; `at` is the time of the last speech sample, not of the decision.
+
+    `taken` is when the microphone handed over the block with that sample; `passed` is when the gate let through what
+    ends the turn, which is that block, or in local turns this message.
+    """
 
     at: float
     position: int
+    taken: float | None = None
+    passed: float | None = None
 
 
 @attrs.frozen
@@ -136,6 +143,22 @@ class ToolAnswer:
 
 
 @attrs.frozen
+class Asked:
+    """The way of the words that a reply answers, as far as it is known, in `trio.current_time()` seconds.
+
+    `at` is when they ended; `taken` and `passed` are those of `SpeechEnded`; between `began` and `written` went onto
+    the wire what ends the turn. `tools` is for how many seconds the service waited for tools since.
+    """
+
+    at: float
+    taken: float | None = None
+    passed: float | None = None
+    began: float | None = None
+    written: float | None = None
+    tools: float = 0.0
+
+
+@attrs.frozen
 class Reply:
     """What playback plays, in order: one of the three below."""
 
@@ -146,12 +169,12 @@ class Reply:
 class ReplyAudio(Reply):
     """A piece of the model's speech, 24 kHz.
 
-    `at` is when it came off the socket; `answers` is when the user's words that it answers ended, if known.
+    `at` is when it came off the socket; the first of a reply says in `asked` what it answers, if known.
     """
 
     pcm: bytes
     at: float
-    answers: float | None = None
+    asked: Asked | None = None
 
     @property
     def seconds(self) -> float:

@@ -81,8 +81,8 @@ class Supervised:
                 return
             if crash is not None and self.policy.temporary:
                 self.state = "ended"
-                what = f"{self.name} ended with {self.last_error}"
-                bus.publish(Trouble(what, type(crash).__name__, "the conversation goes on without it"))
+                code, action = type(crash).__name__, "the conversation goes on without it"
+                bus.publish(Trouble(f"{self.name} ended", code, action, self.last_error))
                 return
             self._announce(crash, bus)
             if crash is not None:

@@ -1,1 +1,1 @@
-"""Listeners: the event log and the lines on the screen. Nothing waits for them."""
+"""Listeners: logs, the trace, metrics, the screen, the recording. Nothing waits for any of them."""

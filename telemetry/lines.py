@@ -4,12 +4,13 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
 from pipeline import events as e
 from pipeline.secrets import Secrets
+from telemetry.writer import writing
 
 # What a far end sends must not steer the terminal or begin a line of its own.
 _STEERING = dict.fromkeys([*range(32), *range(127, 160)], " ")
@@ -34,18 +35,21 @@ class Lines:
 
     secrets: Secrets = attrs.field(factory=Secrets)
     write: Callable[[str], None] = _print
+    threads: bool = True
+    name: ClassVar[str] = "the lines on the screen"
     _calls: dict[str, str] = attrs.field(factory=dict, init=False)
 
     async def run(self, events: e.Subscription) -> None:
         """Prints until the bus closes. A disk that is full ends the lines and not the conversation."""
-        async for event in events:
-            for line in self.lines(event):
-                try:
-                    self.write(self.secrets.redact(line).translate(_STEERING))
-                except BrokenPipeError:  # whoever read has left, and that ends a program by custom
-                    raise
-                except OSError:
-                    return
+        try:
+            async with writing(self.write, events, threads=self.threads) as writer:
+                async for event in events:
+                    for line in self.lines(event):
+                        writer.put(self.secrets.redact(line).translate(_STEERING))
+        except BrokenPipeError:  # whoever read has left, and that ends a program by custom
+            raise
+        except OSError:
+            return
 
     def lines(self, event: e.Event) -> Iterator[str]:
         """Gives the lines an event is worth."""
@@ -90,6 +94,11 @@ def _sources(_lines: Lines, event: e.Sources) -> Iterator[str]:
         yield f"   source   [{source['number']}] {source['title']} {source['uri']}"
 
 
+def _trouble(_lines: Lines, event: e.Trouble) -> Iterator[str]:
+    detail = f": {event.detail}" if event.detail else ""
+    yield f"  trouble   {event.what}{detail} ({event.code}); {event.action}"
+
+
 def _one(text: Callable[[Any], str]) -> Callable[[Lines, Any], Iterator[str]]:
     def show(_lines: Lines, event: Any) -> Iterator[str]:  # noqa: ANN401 - one of the events below
         yield text(event)
@@ -125,6 +134,9 @@ _SHOWN: dict[type, Callable[[Lines, Any], Iterator[str]]] = {
         )
     ),
     e.Dropped: _one(lambda event: f"     drop   {event.edge}: {event.dropped} messages, {event.ms:.0f} ms"),
-    e.Trouble: _one(lambda event: f"  trouble   {event.what} ({event.code}); {event.action}"),
+    e.Trouble: _trouble,
+    e.ListenerLost: _one(lambda event: f"     note   {event.listener} missed {event.lost} events"),
+    e.TokenRefreshed: _one(lambda event: f"     note   token refresh {event.outcome} after {event.ms:.0f} ms"),
+    e.Farewell: _one(lambda event: f"     link   ends: {event.reason}"),
     e.Notice: _one(lambda event: f"     note   {event.text}"),
 }

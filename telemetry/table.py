@@ -1,8 +1,22 @@
 """How long each turn took, as a table at the end."""
 
+from collections.abc import Mapping
+
 import attrs
 
 from pipeline import events as e
+
+COLUMNS = {
+    "microphone": "mic",
+    "gate": "gate",
+    "uplink": "uplink",
+    "socket": "socket",
+    "service": "service",
+    "tools": "tools",
+    "downlink": "down",
+    "playback": "play",
+    "device": "device",
+}  # at most 80 characters together
 
 
 @attrs.define
@@ -13,6 +27,7 @@ class _Row:
     silent_after_ms: float | None = None
     outcome: str = ""
     tools: int = 0
+    parts: Mapping[str, float | None] = attrs.field(factory=dict)
 
 
 @attrs.define
@@ -29,6 +44,8 @@ class LatencyTable:
         elif isinstance(event, e.FirstAudio):
             row = self._row(event.turn)
             row.latency_ms, row.tools, self._tools = event.latency_ms, self._tools, 0
+        elif isinstance(event, e.TurnTimed):
+            self._row(event.turn).parts = event.parts
         elif isinstance(event, e.TurnInterrupted):
             self._row(event.turn).silent_after_ms = event.silent_after_ms
         elif isinstance(event, e.TurnEnded):
@@ -48,4 +65,14 @@ class LatencyTable:
                 notes.append(f"silent {row.silent_after_ms:.0f} ms after the word came")
             outcome = ", ".join([row.outcome or "unfinished", *notes])
             lines.append(f"{row.turn:>4}  {latency:>10}  {row.heard_ms / 1000:>7.1f}  {outcome}")
+        return lines
+
+    def waterfall(self) -> list[str]:
+        """Gives a heading and a line a turn that says where its latency went, in milliseconds; - is unknown."""
+        timed = [row for row in self._rows.values() if row.parts]
+        heading = "".join(f"{name:>8}" for name in COLUMNS.values())
+        lines = [f"turn{heading}"] if timed else []
+        for row in timed:
+            known = [row.parts.get(part) for part in COLUMNS]
+            lines.append(f"{row.turn:>4}" + "".join(f"{'-' if ms is None else f'{ms:.0f}':>8}" for ms in known))
         return lines

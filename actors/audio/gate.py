@@ -46,9 +46,10 @@ class Gate:
     _run: float = attrs.field(default=0.0, init=False)
     _quiet: float = attrs.field(default=0.0, init=False)
     _last_speech: Captured | None = attrs.field(default=None, init=False)
+    _passed: float | None = attrs.field(default=None, init=False)  # when the last speech went through
 
-    def push(self, block: Captured, probability: float) -> list[Uttered]:
-        """Takes the next block and gives what goes through, in order."""
+    def push(self, block: Captured, probability: float, now: float | None = None) -> list[Uttered]:
+        """Takes the next block, at the time `now`, and gives what goes through, in order."""
         speech = probability >= self.settings.threshold
         length = 1000 * block.seconds
         self._run = self._run + length if speech else 0.0
@@ -57,12 +58,17 @@ class Gate:
             self._last_speech = block
         if not self.open:
             self._remember(block)
-            return self._open() if self._run >= self.settings.start_ms else []
+            if self._run < self.settings.start_ms:
+                return []
+            self._passed = now
+            return self._open()
+        if speech:
+            self._passed = now
         out: list[Uttered] = [_voiced(block)]
         if not self.speaking and self._run >= self.settings.start_ms:
             self.speaking = True
             out.insert(0, SpeechStarted(block.at - (self._run - length) / 1000, block.position))
-        return out + self._end()
+        return out + self._end(now)
 
     def shut(self) -> list[Uttered]:
         """Ends speech and stream at once, and forgets the pre-roll: what follows is not for the service."""
@@ -83,12 +89,12 @@ class Gate:
         self._before.clear()
         return out
 
-    def _end(self) -> list[Uttered]:
+    def _end(self, now: float | None) -> list[Uttered]:
         out: list[Uttered] = []
         if self.speaking and self._quiet >= self.settings.end_ms:
-            out += self._speech_ended()
             if self.turns == "local":
-                self.open = False
+                self.open, self._passed = False, now
+            out += self._speech_ended()
         if self.open and not self.speaking and self._quiet >= self.settings.hangover_ms:
             self.open = False
             out += [StreamEnded()]
@@ -99,7 +105,7 @@ class Gate:
         last = self._last_speech
         assert last is not None  # noqa: S101 - speech began with one
         samples = len(last.pcm) // 2
-        return [SpeechEnded(last.at + last.seconds, last.position + samples)]
+        return [SpeechEnded(last.at + last.seconds, last.position + samples, last.taken, self._passed)]
 
     def _remember(self, block: Captured) -> None:
         self._before.append(block)

@@ -41,7 +41,7 @@ class PacedSpeaker:
         while True:
             due = origin + number * samples / OUTPUT_RATE
             await trio.sleep_until(due)
-            self.ring.read_into(block, due)
+            self.ring.read_into(block, due, due)
             self.sink(block.tobytes())
             number += 1
 

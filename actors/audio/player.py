@@ -4,15 +4,19 @@ Every turn puts marks into the ring: at its first sample, where its audio is who
 was passed, to the sample, and from that come the events.
 """
 
-from collections.abc import Callable
-from typing import Protocol
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import attrs
 
 from actors.audio.ring import Crossing, PlayRing
 from pipeline.channels import Outlet
-from pipeline.events import Bus, Ducked, FirstAudio, TurnEnded, TurnInterrupted, milliseconds
-from pipeline.messages import Audible, Interrupted, ReplyAudio
+from pipeline.events import PARTS, Bus, Ducked, FirstAudio, TurnEnded, TurnInterrupted, TurnTimed, milliseconds
+from pipeline.messages import Asked, Audible, Interrupted, ReplyAudio
+
+SERVICE = PARTS.index("service")
 
 
 class AnySpeaker(Protocol):
@@ -38,7 +42,9 @@ class _Turn:
     """One reply on its way through the ring; `began` is what the ring had played before its first sample."""
 
     number: int
-    answers: float | None
+    asked: Asked | None
+    arrived: float | None = None  # its first sound came off the socket, and playback took it
+    taken: float | None = None
     announced: bool = False
     marked: bool = False
     began: int | None = None
@@ -46,15 +52,47 @@ class _Turn:
     outcome: str | None = None
 
 
+def waterfall(turn: _Turn, sounds: Crossing) -> dict[str, float | None]:
+    """Gives the milliseconds of each part of the way to this turn's first sample; see `TurnTimed`."""
+    asked = turn.asked
+    ended, taken, passed, began, written, tools = attrs.astuple(asked) if asked else (None,) * 6
+    if ended is not None and began is not None and began < ended:
+        began = None  # typed words count from the wire
+    marks = (ended, taken, passed, began, written, turn.arrived, turn.taken, sounds.taken, sounds.at)
+    spans = [_between(*pair) for pair in itertools.pairwise(_in_order(marks))]
+    service = spans[SERVICE]
+    if service is None or tools is None:
+        spans.insert(SERVICE, None)
+    else:
+        waited = min(service, milliseconds(tools))
+        spans[SERVICE : SERVICE + 1] = [round(service - waited, 1), waited]
+    return dict(zip(PARTS, spans, strict=True))
+
+
+def _in_order(marks: Sequence[float | None]) -> list[float | None]:
+    """Lets no mark lie after the next: a recording's clock is exact where the loop may be late."""
+    latest = math.inf
+    ordered: list[float | None] = []
+    for mark in reversed(marks):
+        latest = latest if mark is None else min(latest, mark)
+        ordered.insert(0, None if mark is None else latest)
+    return ordered
+
+
+def _between(start: float | None, end: float | None) -> float | None:
+    return None if start is None or end is None else milliseconds(end - start)
+
+
 @attrs.define
 class Player:
     """Keeps the turns in the ring; every method is synchronous. It outlives the playback actor, and so do its turns.
 
-    Only `take` and `close` may be called before a speaker was taken.
+    Only `take` and `close` may be called before a speaker was taken. `tap` listens to every ring that is taken.
     """
 
     bus: Bus
     fade_ms: float = 5.0
+    tap: Callable[..., Any] | None = None
     _ring: PlayRing | None = attrs.field(default=None, init=False)
     _fade: Callable[[float], int] = attrs.field(init=False)
     _audible: Outlet[Audible] = attrs.field(init=False)
@@ -64,6 +102,7 @@ class Player:
     _stale: int = attrs.field(default=0, init=False)
     _ended: int = attrs.field(default=0, init=False)
     _sounding: bool = attrs.field(default=False, init=False)
+    _underruns: int = attrs.field(default=0, init=False)  # of the speakers before this one
     _tag: int = attrs.field(default=0, init=False)
     _due: dict[int, Callable[[Crossing], None]] = attrs.field(factory=dict, init=False)
 
@@ -83,12 +122,22 @@ class Player:
         assert self._ring is not None  # noqa: S101 - see the class
         return self._ring
 
+    @property
+    def underruns(self) -> int:
+        """How often a reply has run dry since the conversation began."""
+        return self._underruns + (0 if self._ring is None else self._ring.underruns)
+
+    def peek(self) -> bytes:
+        """Gives what is heard next, s16le mono of up to 20 ms; empty in silence."""
+        return b"" if self._ring is None else self._ring.peek().tobytes()
+
     def take(self, speaker: AnySpeaker, audible: Outlet[Audible], *, acoustic: bool) -> None:
         """Plays on this speaker from now on, and tells `audible`; turns that were under way go on, or end."""
         self._audible = audible  # the one before is closed, and whoever was told of sound waits for its end
         if self._ring is not None:
             self._leave()
         self._ring, self._fade, self._acoustic = speaker.ring, speaker.fade_out, acoustic
+        self._ring.tap = self.tap
 
     def stale(self, turn: int) -> bool:
         """Whether that turn was interrupted, so that its audio must not be played."""
@@ -96,7 +145,10 @@ class Player:
 
     def begin(self, audio: ReplyAudio) -> None:
         """Audio of a turn is about to be written."""
-        turn = self._turns.setdefault(audio.turn, _Turn(audio.turn, audio.answers))
+        turn = self._turns.get(audio.turn)
+        if turn is None:
+            turn = _Turn(audio.turn, audio.asked, audio.at, self.bus.clock())
+            self._turns[audio.turn] = turn
         if not turn.marked:
             turn.marked = True
             self._mark(lambda crossing: self._started(turn, crossing), start=True)
@@ -153,6 +205,7 @@ class Player:
     def _leave(self) -> None:
         """The speaker is gone: what was heard on it is kept, and turns go on on the next one."""
         self.note()
+        self._underruns += self.ring.underruns
         self._due.clear()
         for fading in list(self._fading):
             self._faded(fading, self.ring.heard, self.bus.clock())
@@ -185,8 +238,9 @@ class Player:
             turn.began = crossing.heard
         if not turn.announced:
             turn.announced = True
-            latency = None if turn.answers is None else milliseconds(crossing.at - turn.answers)
+            latency = None if turn.asked is None else milliseconds(crossing.at - turn.asked.at)
             self.bus.publish(FirstAudio(turn.number, latency))
+            self.bus.publish(TurnTimed(turn.number, latency, waterfall(turn, crossing)))
         self._sound(on=True, at=crossing.at)
 
     def _finished(self, turn: _Turn, crossing: Crossing) -> None:

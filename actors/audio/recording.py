@@ -247,3 +247,86 @@ class WavWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+FLAC_BLOCK = 4096  # frames the encoder gathers before it writes them
+STREAMINFO_TOTAL = 21  # where in the file the 36 bits with the number of frames begin, four bits before this byte's end
+
+
+@attrs.define
+class FlacWriter:
+    """Writes 16-bit FLAC piece by piece; its header tells every second how much there is, so a crash loses no more.
+
+    The constructor creates the file, or raises BadRecording where it cannot. Whoever made it closes it, best by `with`.
+    """
+
+    path: Path = attrs.field(converter=Path)
+    rate: int
+    channels: int = 1
+    frames: int = attrs.field(default=0, init=False)
+    _told: int = attrs.field(default=0, init=False)
+    _file: soundfile.SoundFile = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        try:
+            self._file = soundfile.SoundFile(self.path, "w", self.rate, self.channels, "PCM_16", format="FLAC")
+        except (soundfile.LibsndfileError, OSError) as error:
+            raise BadRecording(
+                f"cannot write {self.path}: {_reason(error)}; name a folder that exists and may be written"
+            ) from error
+
+    def write(self, pcm: bytes) -> None:
+        """Takes whole s16le frames, channels interleaved; DeviceUnavailable when the disk is full."""
+        try:
+            self._file.write(np.frombuffer(pcm, "<i2").reshape(-1, self.channels))
+            self.frames += len(pcm) // (SAMPLE_BYTES * self.channels)
+            if self.frames - self._told >= self.rate:
+                self._tell()
+        except (soundfile.LibsndfileError, OSError) as error:
+            raise DeviceUnavailable(
+                f"cannot go on recording to {self.path}: {_reason(error)}; free some space"
+            ) from error
+
+    def close(self) -> None:
+        """Ends the file; idempotent. DeviceUnavailable when the disk is full."""
+        try:
+            self._file.close()
+        except (soundfile.LibsndfileError, OSError) as error:
+            raise DeviceUnavailable(
+                f"cannot end the recording {self.path}: {_reason(error)}; free some space"
+            ) from error
+
+    def _tell(self) -> None:
+        """Writes the number of frames that are surely on disk into the header (FLAC format, STREAMINFO)."""
+        self._told = self.frames
+        written = max(0, self.frames // FLAC_BLOCK - 1) * FLAC_BLOCK
+        with self.path.open("r+b") as file:
+            file.seek(STREAMINFO_TOTAL)
+            bits = file.read(1)[0] & 0xF0 | written >> 32
+            file.seek(STREAMINFO_TOTAL)
+            file.write(bytes([bits]) + (written & 0xFFFFFFFF).to_bytes(4, "big"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_channels(path: Path) -> tuple["np.ndarray[tuple[int, int], np.dtype[np.int16]]", int]:
+    """Gives a whole file as int16, a row a frame, and its rate; BadRecording as open_recording."""
+    with open_recording(path) as recording:
+        try:
+            samples = recording._file.read(dtype="int16", always_2d=True)  # noqa: SLF001 - of this module
+        except soundfile.LibsndfileError as error:
+            raise BadRecording(f"cannot read {path}: {_reason(error)}; {CONVERT}") from error
+    return samples, recording.rate
+
+
+def flac_bytes(samples: "np.ndarray[tuple[int, int], np.dtype[np.int16]]", rate: int) -> bytes:
+    """Gives sound as a FLAC file in memory."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, "PCM_16", format="FLAC")
+    return buffer.getvalue()

@@ -19,12 +19,16 @@ CROSSINGS = 256  # unread crossings kept; a turn makes two or three
 
 @attrs.frozen
 class Crossing:
-    """A mark was passed: the sample at `position` is heard at the moment `at`, and `heard` real ones were before it."""
+    """A mark was passed: the sample at `position` is heard at the moment `at`, and `heard` real ones were before it.
+
+    `taken` is when the reader took it, where the reader knows.
+    """
 
     tag: int
     position: int
     at: float
     heard: int
+    taken: float | None = None
 
 
 @attrs.frozen
@@ -51,7 +55,9 @@ class PlayRing:
     int16 mono at `rate`; `seconds` bounds what is between writer and reader. `wake` is called from the reader's
     thread, at most once a block: when a writer that was refused room can have it (half the ring is free), when a mark
     was passed, and when a fade is finished. `heard` counts real samples handed out, `underruns` how often the sound
-    ran dry while `expecting` was set. `crossings` keeps the newest passed marks: its owner takes them with popleft.
+    ran dry while `expecting` was set. `tap` is a recorder's: it is shown each block, its time and its rate in the
+    reader's thread, and copies what it keeps. `crossings` keeps the newest passed marks: its owner takes them with
+    popleft.
     """
 
     rate: int
@@ -61,6 +67,7 @@ class PlayRing:
     heard: int = attrs.field(default=0, init=False)
     underruns: int = attrs.field(default=0, init=False)
     crossings: deque[Crossing] = attrs.field(factory=lambda: deque(maxlen=CROSSINGS), init=False)
+    tap: Callable[[Samples, float, int], object] | None = attrs.field(default=None, init=False)
     _buffer: Samples = attrs.field(init=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
     _written: int = attrs.field(default=0, init=False)
@@ -108,6 +115,12 @@ class PlayRing:
             self._written += taken
         return taken
 
+    def peek(self, seconds: float = 0.02) -> Samples:
+        """Gives a copy of what the reader gets next, at its present loudness, without taking it."""
+        with self._lock:
+            sound = self._get(self._read, min(self.buffered, round(self.rate * seconds)))
+        return sound if self._gain == 1.0 else np.rint(sound * self._gain).astype(np.int16)
+
     def mark(self, tag: int, *, start: bool = False) -> None:
         """Marks the position after the last written sample.
 
@@ -149,17 +162,18 @@ class PlayRing:
         """Lets the loudness glide back to the original within `ms`."""
         self.duck(1.0, ms)
 
-    def read_into(self, out: Samples, at: float = 0.0) -> int:
+    def read_into(self, out: Samples, at: float = 0.0, now: float | None = None) -> int:
         """Fills `out` with the next samples, then silence; returns how many are sound.
 
-        Called by the device's callback. `at` is when the first sample of `out` is heard, on the pipeline's clock.
+        Called by the device's callback at the time `now`. `at` is when the first sample of `out` is heard. Both are on
+        the pipeline's clock.
         """
         with self._lock:
             start = self._read
             count = min(len(out), self.buffered)
             self._copy(start, out[:count])
             self._read += count
-            wake = self._pass_marks(start, at) | self._pass_fade() | self._grant_room()
+            wake = self._pass_marks(start, at, now) | self._pass_fade() | self._grant_room()
             self.heard += self._real(start, self._read)
             while self._fillers and self._fillers[0][1] <= self._read:
                 self._fillers.popleft()
@@ -167,6 +181,8 @@ class PlayRing:
         self._last = int(out[-1]) if count and count == len(out) else 0
         self._count_underrun(ran_dry=count < len(out))
         self._apply_gain(out)
+        if self.tap is not None:
+            self.tap(out, at, self.rate)
         if wake:
             self.wake()
         return count
@@ -203,13 +219,13 @@ class PlayRing:
         """Counts the samples between two positions that were written, and not made up by a fade."""
         return end - start - sum(max(0, min(end, b) - max(start, a)) for a, b in self._fillers)
 
-    def _pass_marks(self, start: int, at: float) -> bool:
+    def _pass_marks(self, start: int, at: float, now: float | None) -> bool:
         passed = False
         while self._marks and self._marks[0].due <= self._read:
             mark = self._marks.popleft()
             moment = at + (mark.position - start) / self.rate
             heard = self.heard + self._real(start, mark.position)
-            self.crossings.append(Crossing(mark.tag, mark.position, moment, heard))
+            self.crossings.append(Crossing(mark.tag, mark.position, moment, heard, now))
             passed = True
         return passed
 

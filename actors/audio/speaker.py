@@ -108,12 +108,12 @@ class Speaker:
             return False
         self._wanted = False
         if data.shape[1] == 1:
-            self.ring.read_into(data[:, 0], at)
+            self.ring.read_into(data[:, 0], at, at - self._stream.lag)
             return self._wanted
         if len(self._scratch) < len(data):
             self._scratch = np.zeros(len(data), np.int16)
         mono = self._scratch[: len(data)]
-        self.ring.read_into(mono, at)
+        self.ring.read_into(mono, at, at - self._stream.lag)
         data[:] = mono[:, np.newaxis]
         return self._wanted
 

@@ -62,6 +62,7 @@ class DeviceStream:
     step: Step
     info: StreamInfo = attrs.field(init=False)
     blocks: int = attrs.field(default=0, init=False)
+    lag: float = attrs.field(default=0.0, init=False)  # seconds from the present block's callback to its first frame
     flagged: int = attrs.field(default=0, init=False)  # blocks that the device called over- or underflown
     changed: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
     _token: trio.lowlevel.TrioToken = attrs.field(factory=trio.lowlevel.current_trio_token, init=False)
@@ -186,6 +187,7 @@ class DeviceStream:
         else:
             lag = clock.outputBufferDacTime - clock.currentTime
             lag = lag if 0 < lag < SANE_LAG else self.info.latency
+        self.lag = lag
         if self.step(data, now + lag):
             self._call_soon(self.changed.unpark_all)
 

@@ -37,6 +37,10 @@ class Kept:
         """The index after the last item."""
         return self.base + len(self._items)
 
+    def unanswered(self) -> list[SpeechStarted | Say]:
+        """Gives what has not been answered for: where each utterance begins, and typed text."""
+        return [item for item in self._items if isinstance(item, SpeechStarted | Say)]
+
     @property
     def seconds(self) -> float:
         """How much audio is kept."""

@@ -86,8 +86,12 @@ def decide(loss: Loss, jitter: float = 0.0) -> Decision:
 
 
 def _refused_again(loss: Loss) -> bool:
-    """A request the service keeps calling invalid is not sent for ever (live-protocol 9, row 14)."""
-    return loss.code in REFUSALS and loss.reached > FRESH_AFTER
+    """A request the service keeps calling invalid is not sent for ever (live-protocol 9, row 14).
+
+    A setup that shows a handle is not sent again as it is, so its refusal says nothing of the one without.
+    """
+    shown = loss.phase == "setup" and loss.has_handle
+    return loss.code in REFUSALS and loss.reached > FRESH_AFTER and not shown
 
 
 def delay(attempt: int, jitter: float = 0.0) -> float:

@@ -17,11 +17,13 @@ from actors.live import signals as s
 from actors.live.kept import Kept
 from actors.live.ledger import Ledger
 from actors.live.link import LeaveBy, Renewed, Report, Settled
+from actors.live.marks import Marks
 from actors.live.patience import Patience
 from actors.live.sources import Grounded
 from actors.live.state import Happening, State, after
 from actors.live.transcript import History
 from actors.live.underway import AtOutputRate, UnderWay
+from actors.live.unknown import noticed
 from pipeline import events as e
 from pipeline.actor import section
 from pipeline.messages import (
@@ -71,7 +73,7 @@ class Session:
     _called: bool = attrs.field(default=False, init=False)  # a tool was called and nothing was said since
     _cut: bool = attrs.field(default=False, init=False)  # an interruption whose turnComplete is to come
     _told: bool = attrs.field(default=False, init=False)  # history was sent and no reply has begun since
-    _asked_at: float | None = attrs.field(default=None, init=False)
+    _marks: Marks = attrs.field(factory=Marks, init=False)
     _unnamed: int = attrs.field(default=0, init=False)
     _converted: AtOutputRate = attrs.field(factory=AtOutputRate, init=False)
     _item: Uttered | Request | None = attrs.field(default=None, init=False)
@@ -135,24 +137,28 @@ class Session:
             command = c.spoken(item, local_turns=self.local_turns)
             self._item = item
             if isinstance(item, SpeechEnded):
-                self._asked_at = item.at
+                self._marks.spoke(item)
                 self.patience.asked(item.at)
             if command is not None:
                 return command
             self.kept.advance(item)
         return None
 
-    def wrote(self, command: c.Command, now: float) -> None:
-        """Notes that the command is on the wire."""
+    def wrote(self, command: c.Command, now: float, began: float | None = None) -> None:
+        """Notes that the command is on the wire; its writing began at `began`, or took no time."""
+        began = now if began is None else began
         if self._first and command is self._first[0]:
             self._first.popleft()
         elif isinstance(command, c.ToolResponse):
             self.ledger.wrote(command)
+            self._marks.answered(now, more=bool(self.ledger.open))
         elif self._item is not None:
             if isinstance(command, c.Text):
-                self._asked_at, self._typed = now, f"{self._typed} {command.text}"
+                self._typed = f"{self._typed} {command.text}"
+                self._marks.typed(began, now)
                 self.patience.asked(now)
                 self.history.add("user", command.text, told=True)
+            self._marks.wrote(self._item, began, now)
             self.kept.advance(self._item)
 
     # -- what comes in ---------------------------------------------------------------------------------------
@@ -168,10 +174,8 @@ class Session:
             return []
         reply, effects = self._begin()
         reply.last, reply.generated, self._called = now, False, self._called and bool(self.ledger.open)
-        answers = None
-        if not reply.sounded:
-            answers, self._asked_at, reply.sounded = self._asked_at, None, True
-        return [*effects, ReplyAudio(self.turn, self._converted(signal.pcm, signal.rate), now, answers)]
+        asked, reply.sounded = None if reply.sounded else self._marks.take(now), True
+        return [*effects, ReplyAudio(self.turn, self._converted(signal.pcm, signal.rate), now, asked)]
 
     def _output_text(self, signal: s.OutputText, now: float) -> list[Effect]:
         if self._stale(now):
@@ -229,6 +233,7 @@ class Session:
     def _calls(self, signal: s.Calls, now: float) -> list[Effect]:
         effects = [] if self._stale(now) else self._begin()[1]
         self._called = True
+        self._marks.called(now)
         for call in signal.calls:
             self._unnamed += not call.id
             call_id = call.id or f"unnamed-{self._unnamed}"
@@ -257,13 +262,7 @@ class Session:
         return [e.GoingAway(e.milliseconds(signal.left)), LeaveBy(self.epoch, now + signal.left)]
 
     def _usage(self, signal: s.UsageReport, _now: float) -> list[Effect]:
-        return [e.Usage(dict(signal.counts))]
-
-    def _unrecognised(self, signal: s.Unrecognised, _now: float) -> list[Effect]:
-        new = [name for name in signal.names if name not in self.unrecognised]
-        for name in signal.names:
-            self.unrecognised[name] = self.unrecognised.get(name, 0) + 1
-        return [e.Notice(f"the service sent {name}, which this version does not know; ignored") for name in new]
+        return [e.Usage(dict(signal.counts), self.turn)]
 
     # -- turns -----------------------------------------------------------------------------------------------
 
@@ -396,5 +395,5 @@ class Session:
         s.GoAway: _go_away,
         s.Grounding: lambda self, signal, _now: [*self.grounded.found(self.turn, signal.metadata)],
         s.UsageReport: _usage,
-        s.Unrecognised: _unrecognised,
+        s.Unrecognised: lambda self, signal, _now: [*noticed(signal.names, self.unrecognised)],
     }

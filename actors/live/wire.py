@@ -28,8 +28,47 @@ def encode(command: c.Command) -> str:
     return msgspec.json.encode(_ENCODERS[type(command)](command)).decode("utf-8")
 
 
+class _Blob(msgspec.Struct, rename="camel"):
+    data: bytes
+    mime_type: str = "audio/pcm"
+
+
+class _Part(msgspec.Struct, rename="camel"):
+    inline_data: _Blob
+
+
+class _Turn(msgspec.Struct):
+    parts: list[_Part]
+
+
+class _Content(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    model_turn: _Turn
+
+
+class _Sound(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """A frame that holds sound and nothing else, which is nearly every one."""
+
+    server_content: _Content
+
+
+_SOUND = msgspec.json.Decoder(_Sound)
+
+
 def decode(frame: bytes | str) -> tuple[s.Signal, ...]:
     """Gives what a frame says, in the order a listener should act on it; never raises for the far end's sake."""
+    try:  # fifty a second: read in one go, base64 and all, at a seventh of the cost
+        return tuple(_speech(part.inline_data) for part in _SOUND.decode(frame).server_content.model_turn.parts)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return _read(frame)
+
+
+def _speech(blob: _Blob) -> s.Speech:
+    if not blob.mime_type.startswith("audio/"):
+        raise ValueError(f"{blob.mime_type} is no sound")
+    return s.Speech(blob.data[: len(blob.data) & ~1], _rate(blob.mime_type))  # half a sample cannot be played
+
+
+def _read(frame: bytes | str) -> tuple[s.Signal, ...]:
     try:
         message = msgspec.json.decode(frame)
     except (msgspec.DecodeError, UnicodeError, RecursionError):

@@ -152,7 +152,7 @@ async def test_what_went_wrong_inside_is_logged(autojump_clock: object, desk: An
     desk.call("broken")
     await desk.settle()
     (trouble,) = desk.named("error")
-    assert "ValueError: /srv/secret.py: token 123" in trouble.what
+    assert "ValueError: /srv/secret.py: token 123" in trouble.detail
 
 
 async def test_an_error_of_any_length_is_cut(autojump_clock: object, desk: Any) -> None:

@@ -253,7 +253,9 @@ async def test_everything_shared_is_closed_whatever_the_others_do(
     assert trio.current_time() == before + CLOSE_DEADLINE
     assert house.state["diary"].closed
     await wait_all_tasks_blocked()
-    assert [(event.what, event.code) for event in heard.named("error")] == [("closing failing: disk full", "OSError")]
+    (trouble,) = heard.named("error")
+    assert (trouble.what, trouble.code) == ("failing could not be closed", "OSError")
+    assert trouble.detail == "disk full"
 
 
 STATE = {"clinging": Clinging, "failing": Failing, "plainly": Plainly, "diary": Diary}

@@ -44,6 +44,12 @@ SHOWN_AS: list[tuple[e.Event, list[str]]] = [
     (e.ActorRestarted("vad", 0), ["restart   vad: asked to"]),
     (e.Dropped("captured", 3, 60.0), ["drop   captured: 3 messages, 60 ms"]),
     (e.Trouble("connection lost", 1006, "retry in 0.5 s"), ["trouble   connection lost (1006); retry in 0.5 s"]),
+    (e.Trouble("clock failed", "tool", "told", "no hands"), ["trouble   clock failed: no hands (tool); told"]),
+    (e.ListenerLost("the trace t", 12), ["note   the trace t missed 12 events"]),
+    (e.TokenRefreshed(120.4, "failed"), ["note   token refresh failed after 120 ms"]),
+    (e.Farewell("the budget is used up"), ["link   ends: the budget is used up"]),
+    (e.LoopStalled(90.0, "vad"), []),
+    (e.TurnTimed(1, 90.0, {}), []),
     (e.Notice("the recording is silent"), ["note   the recording is silent"]),
     (e.Usage({"totalTokenCount": 1}), []),
 ]

@@ -35,7 +35,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 async def test_each_line_has_its_time_since_the_first_and_its_name(tmp_path: Path, autojump_clock: MockClock) -> None:
     path = tmp_path / "events.jsonl"
     bus = e.Bus()
-    log = EventLog.open(path, bus)
+    log = EventLog.open(path, bus, threads=False)  # a virtual clock
     async with trio.open_nursery() as nursery:
         nursery.start_soon(log.run, bus.subscribe())
         await trio.sleep(5)

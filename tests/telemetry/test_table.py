@@ -1,6 +1,7 @@
 """The table at the end: a line a turn."""
 
 from pipeline import events as e
+from pipeline.events import PARTS
 from telemetry.table import LatencyTable
 
 
@@ -43,3 +44,18 @@ def test_columns_stand_under_their_headings() -> None:
     for word, value in (("turn", "12"), ("latency ms", "812"), ("heard s", "2.3")):
         assert line.index(value) + len(value) == heading.index(word) + len(word)
     assert line.index("completed") == heading.index("outcome")
+
+
+def test_where_the_time_went_is_a_line_a_turn_that_sounded() -> None:
+    made = LatencyTable()
+    assert made.waterfall() == []
+    made.feed(e.TurnTimed(1, 812.4, {part: 10.0 * number for number, part in enumerate(PARTS)}))
+    made.feed(e.TurnTimed(2, None, dict.fromkeys(PARTS[:6]) | {"device": 21.3}))
+    made.feed(e.TurnEnded(3, 0.0, "failed"))
+    heading, *rows = made.waterfall()
+    assert heading.split() == ["turn", "mic", "gate", "uplink", "socket", "service", "tools", "down", "play", "device"]
+    assert [row.split() for row in rows] == [
+        ["1", "0", "10", "20", "30", "40", "50", "60", "70", "80"],
+        ["2", *"--------", "21"],
+    ]
+    assert max(map(len, (heading, *rows))) <= 80

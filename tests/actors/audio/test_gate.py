@@ -1,7 +1,9 @@
 """The gate: pre-roll, hangover, and the marks of speech, in both turn modes."""
 
 from collections.abc import Iterable
+from typing import Literal
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,3 +90,24 @@ def test_what_passes_is_in_order_once_and_every_speech_that_began_ends_or_goes_o
     spoken = {n for n, p in enumerate(probabilities) if p >= 0.5}
     runs = {n for n in spoken if {n - 1, n - 2} <= spoken}
     assert runs <= set(order), "speech of 60 ms and more is never held back"
+
+
+@pytest.mark.parametrize(
+    ("turns", "passed_at"),
+    [("server", 49 * 0.02 + 0.1), ("local", 69 * 0.02 + 0.1)],  # the last speech itself, or the decision
+)
+def test_the_end_of_speech_tells_its_way_so_far(turns: Literal["server", "local"], passed_at: float) -> None:
+    gate = Gate(turns)
+    out: list[Uttered] = []
+    for block, probability in blocks([0.9] * 50 + [0.0] * 100):
+        out += gate.push(attrs.evolve(block, taken=block.at + 0.03), probability, block.at + 0.1)
+    (ended,) = (item for item in out if isinstance(item, SpeechEnded))
+    assert ended.taken == pytest.approx(49 * 0.02 + 0.03)
+    assert ended.passed == pytest.approx(passed_at)
+
+
+def test_speech_that_is_all_in_the_pre_roll_passes_when_the_gate_opens() -> None:
+    gate = Gate()
+    out = [item for block, p in blocks([0.9] * 3 + [0.0] * 50) for item in gate.push(block, p, block.at)]
+    (ended,) = (item for item in out if isinstance(item, SpeechEnded))
+    assert ended.passed == pytest.approx(2 * 0.02)

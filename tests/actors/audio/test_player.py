@@ -6,11 +6,11 @@ import attrs
 import numpy as np
 import pytest
 
-from actors.audio.player import Player
-from actors.audio.ring import PlayRing
+from actors.audio.player import Player, waterfall
+from actors.audio.ring import Crossing, PlayRing
 from pipeline.channels import Capacity, Edge, Outlet, Overflow
-from pipeline.events import Bus, Event
-from pipeline.messages import Audible, Interrupted, ReplyAudio
+from pipeline.events import PARTS, Bus, Event, TurnTimed
+from pipeline.messages import Asked, Audible, Interrupted, ReplyAudio
 
 RATE = 24_000
 
@@ -34,7 +34,7 @@ class Desk:
         return self.ring.fade_out(ms)
 
     def say(self, turn: int, ms: int, answers: float | None = None) -> None:
-        self.player.begin(ReplyAudio(turn, b"", 0.0, answers))
+        self.player.begin(ReplyAudio(turn, b"", 0.0, None if answers is None else Asked(answers)))
         assert self.ring.write(np.full(ms * 24, 1000, np.int16)) == ms * 24
 
     def play(self, ms: int) -> None:
@@ -45,7 +45,7 @@ class Desk:
 
     def told(self) -> list[Event]:
         waiting, self.events._waiting = list(self.events._waiting), type(self.events._waiting)()
-        return waiting
+        return [event for event in waiting if not isinstance(event, TurnTimed)]
 
 
 def test_a_turn_is_heard_whole_and_ends_when_its_last_sample_has_left() -> None:
@@ -222,3 +222,40 @@ def test_interruptions_leave_nothing_behind() -> None:
         desk.player.silence(Interrupted(turn, 0.0))
         desk.play(20)
     assert len(desk.player._due) <= 2
+
+
+WHOLE = Asked(at=1.0, taken=1.02, passed=1.05, began=1.06, written=1.10, tools=0.2)
+WAYS: list[tuple[Asked | None, list[float | None]]] = [
+    (WHOLE, [20, 30, 10, 40, 700, 200, 50, 10, 60]),
+    (attrs.evolve(WHOLE, tools=0.0), [20, 30, 10, 40, 900, 0, 50, 10, 60]),
+    (attrs.evolve(WHOLE, tools=99.0), [20, 30, 10, 40, 0, 900, 50, 10, 60]),  # of what was asked before this
+    (attrs.evolve(WHOLE, taken=None), [None, None, 10, 40, 700, 200, 50, 10, 60]),  # a microphone that does not tell
+    (attrs.evolve(WHOLE, began=None, written=None), [20, 30, None, None, None, None, 50, 10, 60]),
+    (Asked(at=1.1, began=1.06, written=1.1), [None, None, None, None, 900, 0, 50, 10, 60]),  # typed words
+    (None, [None, None, None, None, None, None, 50, 10, 60]),  # nobody knows what it answers
+]
+
+
+@pytest.mark.parametrize(("asked", "parts"), WAYS)
+def test_the_parts_of_a_turns_latency(asked: Asked | None, parts: list[float | None]) -> None:
+    desk = Desk()
+    desk.player.begin(ReplyAudio(1, b"", 2.0, asked))
+    turn = desk.player._turns[1]
+    turn.taken = 2.05
+    found = waterfall(turn, Crossing(1, 0, at=2.12, heard=0, taken=2.06))
+    assert list(found) == list(PARTS)
+    assert list(found.values()) == [part if part is None else pytest.approx(part, abs=0.11) for part in parts]
+    if asked is not None and None not in parts:
+        assert sum(part or 0.0 for part in found.values()) == pytest.approx(1000 * (2.12 - asked.at), abs=0.5)
+
+
+def test_a_turn_that_sounds_is_timed_once() -> None:
+    desk = Desk()
+    desk.say(1, 100)
+    desk.play(50)
+    desk.player.whole(1)
+    desk.play(200)
+    desk.say(1, 100)
+    desk.play(50)
+    timed = [event for event in desk.events._waiting if isinstance(event, TurnTimed)]
+    assert [(event.turn, event.latency_ms) for event in timed] == [(1, None)]

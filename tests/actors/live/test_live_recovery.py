@@ -119,8 +119,8 @@ PHASES: tuple[Phase, ...] = ("setup", "session")
 @given(
     st.lists(
         st.tuples(st.sampled_from(REFUSALS), st.sampled_from(PHASES), st.sampled_from(["", INVALID, WRONG_MODEL])),
-        min_size=FRESH_AFTER + 1,
-        max_size=FRESH_AFTER + 1,
+        min_size=FRESH_AFTER + 2,
+        max_size=FRESH_AFTER + 2,
     ),
     st.booleans(),
 )
@@ -131,6 +131,14 @@ def test_a_refused_request_is_not_sent_for_ever(refusals: list[tuple[int, Phase,
         actions.append(decision.action)
         handle = handle and decision.action != "fresh"
     assert "give up" in actions
+
+
+@pytest.mark.parametrize("reached", [FRESH_AFTER + 1, FRESH_AFTER + 5])
+def test_a_forgotten_handle_costs_the_handle_and_never_the_conversation(reached: int) -> None:
+    gone = loss(1008, "BidiGenerateContent session not found", "setup", handle=True, attempt=reached, reached=reached)
+    assert decide(gone).action == "fresh"
+    refused = loss(1008, "No.", "setup", handle=False, attempt=reached + 1, reached=reached + 1)
+    assert decide(refused).action == "give up"
 
 
 @given(

@@ -221,7 +221,7 @@ def test_typed_words_are_sent_and_answered_with_their_time(stage: Any) -> None:
     first, second = (stage.session.receive(s.Speech(b"", 24_000), 3.0)[-1] for _ in range(2))
     assert isinstance(first, m.ReplyAudio)
     assert isinstance(second, m.ReplyAudio)
-    assert (first.answers, second.answers) == (2.0, None)
+    assert (first.asked, second.asked) == (m.Asked(2.0, began=2.0, written=2.0), None)
     assert stage.session.receive(s.TurnComplete(), 3.0)
     assert stage.session.history.all() == (c.Line("user", "hello"),)
 
@@ -231,7 +231,8 @@ def test_the_end_of_speech_in_mid_reply_is_the_time_of_the_next_reply(stage: Any
     stage.play(">> complete\n<< completed 1\n<< boundary")
     reply = stage.session.receive(s.Speech(b"", 24_000), 3.0)[-1]
     assert isinstance(reply, m.ReplyAudio)
-    assert reply.answers == pytest.approx(0.16)
+    assert reply.asked is not None
+    assert reply.asked.at == pytest.approx(0.16)
 
 
 def test_control_goes_ahead_of_answers_and_answers_ahead_of_words(stage: Any, asked: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from actors.live import commands as c
 from actors.live import signals as s
-from actors.live.wire import decode, encode, from_base64, seconds
+from actors.live.wire import _read, decode, encode, from_base64, seconds
 
 PCM = b"\xff\xfe\xfb\xef\x00\x01"
 STANDARD = base64.b64encode(PCM).decode()
@@ -202,6 +202,23 @@ def test_both_alphabets_with_and_without_padding(data: bytes) -> None:
     for alphabet in (base64.b64encode, base64.urlsafe_b64encode):
         text = alphabet(data).decode()
         assert from_base64(text) == from_base64(text.rstrip("=")) == data
+
+
+SOUND = st.fixed_dictionaries(
+    {"data": st.sampled_from((STANDARD, URL_SAFE, STANDARD.rstrip("="), "", "AA==", "A", "?", None))},
+    optional={
+        "mimeType": st.sampled_from(("audio/pcm;rate=24000", "audio/pcm", "audio/pcm;rate=1", "image/png", "", None)),
+        "displayName": st.just("x"),
+    },
+)
+PART = st.fixed_dictionaries({"inlineData": st.none() | SOUND}, optional={"thought": st.booleans(), "new": st.just(1)})
+
+
+@given(st.lists(PART, max_size=3), st.booleans(), st.booleans())
+def test_the_quick_way_to_read_sound_says_what_the_long_one_says(parts: list[Any], more: bool, beside: bool) -> None:
+    fields: dict[str, Any] = {"modelTurn": {"parts": parts, "role": "model"}} | ({"interrupted": True} if more else {})
+    frame = json.dumps({"serverContent": fields} | ({"usageMetadata": USAGE} if beside else {}))
+    assert decode(frame) == _read(frame)
 
 
 @pytest.mark.parametrize("text", ["a", "ab!d", "ab d", "äbcd", "a=bc"])

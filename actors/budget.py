@@ -1,0 +1,79 @@
+"""The budget: warns when a limit of the plan comes near, and ends the conversation in order when it is reached."""
+
+import math
+
+import attrs
+import trio
+
+from pipeline.actor import Shared
+from pipeline.channels import Outlet
+from pipeline.events import Bus, Event, Farewell, Notice, Subscription, Transcript, Trouble, TurnEnded, Usage
+from pipeline.messages import Request, Say
+from telemetry.purse import Purse
+
+LOOK_PERIOD = 1.0  # seconds between two looks at the clock
+SAVE_PERIOD = 60.0  # seconds between two writings of the day's sum
+GOODBYE_WITHIN = 15.0  # seconds for the model to say goodbye
+
+
+@attrs.define
+class Budget:
+    """Watches the purse; ends at once where the plan sets no limit."""
+
+    requests: Outlet[Request]
+    purse: Shared[Purse]
+    bus: Bus
+    _warned: bool = attrs.field(default=False, init=False)
+    _saved_at: float = attrs.field(default=-math.inf, init=False)
+
+    async def run(self) -> None:
+        """Runs until the budget is used up and the goodbye said, or it is cancelled."""
+        if not self.purse.limited:
+            return
+        events = self.bus.subscribe()
+        self._saved_at = trio.current_time()
+        while not self._used_up(trio.current_time()):
+            with trio.move_on_after(LOOK_PERIOD):
+                self._count(await anext(events))
+        await self._goodbye(events)
+
+    def _count(self, event: Event) -> None:
+        if isinstance(event, Usage):
+            self.purse.use(event.counts)
+
+    def _used_up(self, now: float) -> bool:
+        """Counts the time, warns once, and tells whether a limit is reached."""
+        self.purse.pass_time(now)
+        if now >= self._saved_at + SAVE_PERIOD:
+            self._saved_at = now
+            self._save()
+        most = self.purse.used()[0]
+        if not self._warned and most.part >= self.purse.budget.warn_at:
+            self._warned = True
+            self.bus.publish(Notice(f"the budget runs out: {most} are used"))
+        if self.purse.unpriced and (self.purse.budget.money or self.purse.budget.day_money):
+            self.purse.unpriced = False
+            self.bus.publish(Notice("a budget in money needs every price of the model under [telemetry.prices]"))
+        return most.part >= 1.0
+
+    def _save(self) -> None:
+        error = self.purse.save()
+        if error is not None:
+            what = f"the day's use could not be kept in {self.purse.budget.file}: {error.strerror}"
+            self.bus.publish(Trouble(what, error.errno or 0, "other conversations of today do not count it"))
+
+    async def _goodbye(self, events: Subscription) -> None:
+        """Has the model say goodbye, waits until that was heard, and asks the program to end."""
+        most = self.purse.used()[0]
+        self.bus.publish(Notice(f"the budget is used up: {most}; saying goodbye"))
+        with trio.move_on_after(GOODBYE_WITHIN):
+            words = self.purse.budget.goodbye
+            await self.requests.send(Say(words))
+            asked = False
+            async for event in events:
+                self._count(event)
+                asked = asked or (isinstance(event, Transcript) and event.who == "user" and words in event.text)
+                if asked and isinstance(event, TurnEnded) and event.outcome == "completed":
+                    break
+        self._save()
+        self.bus.publish(Farewell(f"the budget is used up: {most}"))

@@ -1,0 +1,186 @@
+"""A recording told as a story: turns with what was said, tools, gaps in the link, faults. From events alone."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from telemetry.tape_reading import Line, Taped
+
+
+@attrs.define
+class Tool:
+    """A tool call; `end` is None while it never came back."""
+
+    name: str
+    args: Mapping[str, object]
+    begin: float
+    end: float | None = None
+    ms: float | None = None
+    outcome: str = "unfinished"
+    turn: int | None = None
+
+
+@attrs.define
+class Turn:
+    """One reply and what led to it. Times are seconds since the recording began, None where something never came."""
+
+    number: int
+    asked: float | None = None
+    first_audio: float | None = None
+    end: float | None = None
+    latency_ms: float | None = None
+    heard_ms: float = 0.0
+    silent_after_ms: float | None = None
+    outcome: str = "unfinished"
+    parts: Mapping[str, float | None] = attrs.field(factory=dict)
+    said: dict[str, str] = attrs.field(factory=dict)
+    tools: list[Tool] = attrs.field(factory=list)
+
+    @property
+    def begin(self) -> float | None:
+        """When the first of it can be heard."""
+        return self.asked if self.asked is not None else self.first_audio
+
+
+@attrs.frozen
+class Gap:
+    """The link was down."""
+
+    begin: float
+    end: float
+    why: str
+
+
+@attrs.define
+class Story:
+    """What a report tells."""
+
+    turns: dict[int, Turn] = attrs.field(factory=dict)
+    speech: list[tuple[float, float]] = attrs.field(factory=list)
+    tools: list[Tool] = attrs.field(factory=list)
+    gaps: list[Gap] = attrs.field(factory=list)
+    faults: list[Line] = attrs.field(factory=list)
+    interruptions: list[Line] = attrs.field(factory=list)
+    resumed: list[Line] = attrs.field(factory=list)
+    stalls: list[float] = attrs.field(factory=list)
+    depths: dict[str, list[tuple[float, float]]] = attrs.field(factory=dict)
+    dropped: dict[str, int] = attrs.field(factory=dict)
+    tokens: int = 0
+    _speaking: float | None = attrs.field(default=None, init=False)
+    _down: tuple[float, str] | None = attrs.field(default=None, init=False)
+    _calls: dict[str, Tool] = attrs.field(factory=dict, init=False)
+
+    @classmethod
+    def of(cls, taped: Taped) -> "Story":
+        """Reads the events of a recording."""
+        story = cls()
+        for event in taped.events:
+            take = getattr(story, "_" + str(event.get("event", "")).replace(".", "_"), None)
+            if take is not None:
+                take(event, float(event["t"]))
+        if story._speaking is not None:
+            story.speech.append((story._speaking, taped.seconds))
+        if story._down is not None:
+            story.gaps.append(Gap(story._down[0], taped.seconds, story._down[1]))
+        return story
+
+    def latencies(self) -> list[float]:
+        """Gives the milliseconds to each reply's first sample."""
+        return [turn.latency_ms for turn in self.turns.values() if turn.latency_ms is not None]
+
+    def _turn(self, event: Line) -> Turn:
+        number = int(event.get("turn") or 0)
+        if number not in self.turns:
+            begun = [begin for begin, _ in self.speech] + ([] if self._speaking is None else [self._speaking])
+            asked = [begin for begin in begun if begin > self._last_asked()]
+            self.turns[number] = Turn(number, asked[0] if asked else None)
+        return self.turns[number]
+
+    def _last_asked(self) -> float:
+        return max((turn.asked for turn in self.turns.values() if turn.asked is not None), default=-1.0)
+
+    # -- one method an event ---------------------------------------------------------------------------------
+
+    def _turn_user_start(self, _event: Line, t: float) -> None:
+        self._speaking = t
+
+    def _turn_user_end(self, _event: Line, t: float) -> None:
+        if self._speaking is not None:
+            self.speech.append((self._speaking, t))
+            self._speaking = None
+
+    def _turn_first_audio(self, event: Line, t: float) -> None:
+        turn = self._turn(event)
+        turn.first_audio, turn.latency_ms = t, event.get("latency_ms")
+
+    def _turn_timed(self, event: Line, _t: float) -> None:
+        parts = event.get("parts")
+        self._turn(event).parts = parts if isinstance(parts, Mapping) else {}
+
+    def _turn_interrupted(self, event: Line, _t: float) -> None:
+        self._turn(event).silent_after_ms = event.get("silent_after_ms")
+        self.interruptions.append(event)
+
+    def _turn_end(self, event: Line, t: float) -> None:
+        turn = self._turn(event)
+        turn.end, turn.heard_ms, turn.outcome = t, float(event.get("heard_ms") or 0.0), str(event.get("outcome"))
+
+    def _transcript(self, event: Line, _t: float) -> None:
+        if event.get("final") and event.get("turn"):
+            said = self._turn(event).said
+            who = str(event.get("who"))
+            said[who] = f"{said.get(who, '')} {event.get('text', '')}".strip()
+
+    def _tool_call(self, event: Line, t: float) -> None:
+        args = event.get("args")
+        tool = Tool(str(event.get("name")), args if isinstance(args, Mapping) else {}, t, turn=event.get("turn"))
+        self._calls[str(event.get("id"))] = tool
+        self.tools.append(tool)
+        if tool.turn:
+            self._turn(event).tools.append(tool)
+
+    def _tool_result(self, event: Line, t: float) -> None:
+        tool = self._calls.pop(str(event.get("id")), None)
+        if tool is not None:
+            tool.end, tool.ms, tool.outcome = t, event.get("ms"), str(event.get("outcome"))
+
+    def _session_state(self, event: Line, t: float) -> None:
+        if event.get("to") == "DISCONNECTED":
+            self._down = (t, str(event.get("reason", "")))
+        elif event.get("to") == "CONNECTED" and self._down is not None:
+            self.gaps.append(Gap(self._down[0], t, self._down[1]))
+            self._down = None
+
+    def _session_resumed(self, event: Line, _t: float) -> None:
+        self.resumed.append(event)
+
+    def _error(self, event: Line, _t: float) -> None:
+        self.faults.append(event)
+
+    def _actor_restart(self, event: Line, _t: float) -> None:
+        what = f"{event.get('actor')} was started again: {event.get('error') or 'asked to'}"
+        self.faults.append({**event, "what": what, "code": "restart", "action": "the conversation goes on"})
+
+    def _channel_drop(self, event: Line, _t: float) -> None:
+        what = f"{event.get('edge')} let go of {event.get('dropped')} messages, {event.get('ms')} ms of sound"
+        self.faults.append({**event, "what": what, "code": "drop", "action": "what came later went through"})
+
+    def _loop_stall(self, event: Line, _t: float) -> None:
+        self.stalls.append(float(event.get("ms") or 0.0))
+
+    def _usage(self, event: Line, _t: float) -> None:
+        self.tokens += int(event.get("totalTokenCount") or 0)
+
+    def _gauges(self, event: Line, t: float) -> None:
+        edges = event.get("edges")
+        found = edges if isinstance(edges, Mapping) else {}
+        for name in {*self.depths, *found}:
+            edge = found.get(name, {})
+            self.depths.setdefault(name, [(0.0, 0.0)]).append((t, float(edge.get("waiting", 0))))
+            self.dropped[name] = max(self.dropped.get(name, 0), int(edge.get("dropped", 0)))
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """Gives the smallest value that is no less than that share of them (the nearest-rank method)."""
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]

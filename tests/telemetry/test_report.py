@@ -1,0 +1,155 @@
+"""The report's page without a browser: complete, escaped, and with nothing to load."""
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from actors.audio.recording import FlacWriter
+from pipeline.events import PARTS
+from telemetry.report import page
+from telemetry.report_sound import outline
+from telemetry.report_story import Story, quantile
+from telemetry.tape_reading import Taped
+
+EVIL = "</script><img src=x onerror=alert(1)>\"'&$title"
+TIMES = dict.fromkeys(PARTS, 10.0) | {"device": None}
+EVENTS: list[dict[str, Any]] = [
+    {"t": 0.0, "event": "session.state", "from": "CONNECTING", "to": "CONNECTED", "reason": "set up"},
+    {"t": 1.0, "event": "turn.user_start", "at_ms": 900.0},
+    {"t": 2.0, "event": "turn.user_end", "at_ms": 1800.0},
+    {"t": 2.1, "event": "transcript", "who": "user", "text": f"weather {EVIL}", "final": True, "turn": 1},
+    {"t": 2.2, "event": "tool.call", "id": "1", "name": f"get{EVIL}", "args": {EVIL: EVIL}, "turn": 1},
+    {"t": 2.9, "event": "tool.result", "id": "1", "name": "get", "ms": 700.0, "outcome": "ok"},
+    {"t": 3.0, "event": "turn.first_audio", "turn": 1, "latency_ms": 1200.0},
+    {"t": 3.0, "event": "turn.timed", "turn": 1, "latency_ms": 1200.0, "parts": TIMES},
+    {"t": 3.1, "event": "transcript", "who": "model", "text": "cold", "final": True, "turn": 1},
+    {"t": 4.0, "event": "turn.user_start", "at_ms": 3900.0},
+    {"t": 4.2, "event": "turn.interrupted", "turn": 1, "heard_ms": 1200.0, "silent_after_ms": 9.0},
+    {"t": 4.2, "event": "turn.end", "turn": 1, "heard_ms": 1200.0, "outcome": "interrupted"},
+    {"t": 4.5, "event": "gauges", "edges": {"reply": {"waiting": 40, "age": 0.2, "dropped": 0}}},
+    {"t": 5.0, "event": "session.state", "from": "CONNECTED", "to": "DISCONNECTED", "reason": EVIL},
+    {"t": 5.1, "event": "error", "what": EVIL, "code": 1006, "action": "resume"},
+    {"t": 5.5, "event": "gauges", "edges": {}},
+    {"t": 6.0, "event": "session.state", "from": "CONNECTING", "to": "CONNECTED", "reason": "resumed"},
+    {"t": 6.0, "event": "session.resumed", "attempt": 1, "gap_ms": 1000.0, "replayed_ms": 0.0, "lost_ms": 0.0},
+    {"t": 7.0, "event": "actor.restart", "actor": "vad", "crashes": 1, "error": EVIL},
+    {"t": 8.0, "event": "channel.drop", "edge": "captured", "dropped": 3, "ms": 60.0},
+]  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A recording in which every text means harm."""
+    versions = {"format": 1, "content": "full", "product": "0.1.0", "began": EVIL, "packages": {EVIL: EVIL}}
+    (tmp_path / "versions.json").write_text(json.dumps(versions))
+    (tmp_path / "plan.toml").write_text(f"# {EVIL}")
+    (tmp_path / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in EVENTS))
+    (tmp_path / "frames.jsonl").write_text('{"t": 0.5, "way": "sound"}\n{"t": 9.0, "way": "end"}\n')
+    return tmp_path
+
+
+def sounding(folder: Path) -> Path:
+    tone = (9000 * np.sin(np.arange(8 * 24000) / 9)).astype("<i2")
+    with FlacWriter(folder / "conversation.flac", 24000, 2) as writer:
+        writer.write(np.column_stack([tone, tone // 2]).tobytes())
+    return folder
+
+
+class Reader(HTMLParser):
+    """Gathers tags, attributes and texts."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.feed(markup)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def test_whatever_a_recording_says_stays_text(folder: Path) -> None:
+    read = Reader(page(Taped.read(sounding(folder))))
+    assert "img" not in {tag for tag, _ in read.tags}
+    assert not [attrs for _, attrs in read.tags if any(name.startswith("on") or name == "style" for name in attrs)]
+    assert sum(EVIL in text for text in read.texts) >= 7
+    assert sum(tag == "script" for tag, _ in read.tags) == 1
+
+
+def test_the_page_loads_nothing_and_runs_its_own_script_only(folder: Path) -> None:
+    markup = page(Taped.read(sounding(folder)))
+    read = Reader(markup)
+    links = [value for _, attrs in read.tags for name, value in attrs.items() if name in ("src", "href", "action")]
+    assert all(str(link).startswith("data:audio/flac;base64,") for link in links)
+    assert len(links) == 1
+    policy = next(attrs["content"] for tag, attrs in read.tags if attrs.get("http-equiv"))
+    for tag in ("style", "script"):
+        text = re.search(f"<{tag}>(.*?)</{tag}>", markup, re.DOTALL)
+        assert text is not None
+        digest = base64.b64encode(hashlib.sha256(text[1].encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in str(policy)
+    assert str(policy).startswith("default-src 'none'")
+
+
+def test_everything_that_happened_is_on_it(folder: Path) -> None:
+    markup = page(Taped.read(sounding(folder)))
+    text = " ".join(Reader(markup).texts)
+    for words in (
+        "1200 ms", "reply 1 interrupted", "silent 9 ms", "no connection", "ok after 700 ms", "unknown", "cold",
+        "resume",        "up to 40 messages waited", "vad was started again", "captured let go of 3 messages",
+    ):  # fmt: skip
+        assert words in text, words
+    assert markup.count('class="voice ') == 2
+
+
+def test_without_sound_it_says_so(folder: Path) -> None:
+    assert "No sound: there is none in the folder." in page(Taped.read(folder))
+    path = folder / "versions.json"
+    path.write_text(path.read_text().replace("full", "transcripts"))
+    assert "No sound: it was recorded without sound." in page(Taped.read(folder))
+
+
+def test_a_recording_without_an_end_is_told_of(folder: Path) -> None:
+    (folder / "frames.jsonl").write_text("")
+    assert "This recording has no end" in page(Taped.read(folder))
+
+
+def test_an_empty_recording_is_a_page_too(tmp_path: Path) -> None:
+    (tmp_path / "versions.json").write_text('{"format": 1}')
+    markup = page(Taped.read(tmp_path))
+    assert "There was no turn." in markup
+    assert "Nothing was measured." in markup
+
+
+def test_the_story_is_in_order(folder: Path) -> None:
+    story = Story.of(Taped.read(folder))
+    assert [(turn.asked, turn.first_audio, turn.end) for turn in story.turns.values()] == [(1.0, 3.0, 4.2)]
+    assert [(gap.begin, gap.end) for gap in story.gaps] == [(5.0, 6.0)]
+    assert [tool.turn for tool in story.tools] == [1]
+    assert story.depths == {"reply": [(0.0, 0.0), (4.5, 40.0), (5.5, 0.0)]}
+    assert len(story.faults) == 3
+
+
+def test_quantiles_are_values_that_were_measured() -> None:
+    assert quantile([5.0], 0.5) == 5.0
+    assert [quantile([4.0, 1.0, 3.0, 2.0], share) for share in (0.25, 0.5, 0.95)] == [1.0, 2.0, 4.0]
+
+
+def test_an_outline_is_as_loud_as_the_sound() -> None:
+    samples = np.zeros(16000, np.int16)
+    samples[8000:8010] = -32768
+    heights = outline(samples, 100)
+    assert len(heights) == 100
+    assert heights[50] == 1.0
+    assert max(heights[:50] + heights[51:]) == 0.0
+    assert outline(np.zeros(0, np.int16)) == [0.0]
