@@ -38,7 +38,10 @@ REAL_PARTS = {
     "espeak-ng": ("espeak-ng", "apt install espeak-ng"),
     "sox": ("sox", "apt install sox"),
     "chromium": ("chromium", "apt install chromium"),
+    "tmux": ("tmux", "apt install tmux"),
     "node": ("node", "apt install nodejs"),
+    "redis-server": ("redis-server", "apt install redis-server"),
+    "nginx": ("nginx", "apt install nginx-light"),
     "registry": ("", "set REAL_PARTS=required on a machine that can install packages"),
 }
 
