@@ -9,6 +9,7 @@ import trio
 from actors.emulator import scenario
 from actors.emulator.service import Service, running
 from actors.emulator.settings import Settings
+from bin.folding import folded
 from pipeline.errors import AssistantError
 
 
@@ -16,7 +17,7 @@ def main(options: argparse.Namespace) -> int:
     """Serves until SIGTERM or Ctrl-C, and gives the exit code; or lists the scenarios there are."""
     if options.list_scenarios:
         for name in scenario.shipped():
-            print(f"{name:24} {scenario.load(name).shows}")
+            print(folded(f"{name:<24} ", scenario.load(name).shows))
         return 0
     return trio.run(_main, options, restrict_keyboard_interrupt_to_checkpoints=True)
 
@@ -26,7 +27,7 @@ async def _main(options: argparse.Namespace) -> int:
     service = Service(Settings(time_scale=options.time_scale, key=options.key), scenario=script)
     context, ca_file = None, None
     if options.tls:
-        from bin.certificate import self_signed
+        from actors.emulator.certificate import self_signed
 
         context, ca_file = self_signed(options.host)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:

@@ -41,7 +41,7 @@ def admit(request: Request, key: str | None, tokens: Tokens, now: float) -> Call
 
     `key` is the only one accepted, None accepts any. Keys come as `?key=` or in x-goog-api-key, ephemeral tokens as
     `?access_token=` or in Authorization; the first of these that is there counts. Tokens open the constrained method
-    only. Vertex knows no keys: without `key` it lets everybody in.
+    and nothing else does. Vertex knows no keys: without `key` it lets everybody in.
     """
     vertex = _VERTEX.fullmatch(request.path)
     if vertex is not None:
@@ -53,6 +53,8 @@ def admit(request: Request, key: str | None, tokens: Tokens, now: float) -> Call
         raise Breach(f"Requested entity was not found: {request.path[:60]}", REFUSED)
     credential = _credential(request)
     if not credential.startswith(PREFIX):
+        if found[2] == "BidiGenerateContentConstrained":
+            raise Breach(_UNREGISTERED, REFUSED)
         _check(credential, key)
         return Caller(found[1])
     if found[2] == "BidiGenerateContent":

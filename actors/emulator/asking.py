@@ -20,6 +20,7 @@ _DAYS = (
 _FOLLOW = r"^(?:and )?(?:what about|how about|in|and in|and)\b"
 _NOT_ASKED = r"\b(?:timer|times|story|search|look up|count|next time|first time|last time|every time)\b"
 _LONGEST_PLACE = 5
+_LONGEST = 1500  # characters; whoever says more asks for nothing in particular
 
 
 @attrs.frozen
@@ -43,7 +44,7 @@ def asks(text: str, *, before: Kind | None = None) -> tuple[Ask, ...]:
 
     `before` is what was asked last: it lets "what about Tokyo" ask the same again.
     """
-    if re.search(_NOT_ASKED, text):
+    if len(text) > _LONGEST or re.search(_NOT_ASKED, text):
         return ()
     found: list[Ask] = []
     for part in re.split(r"\band\b", text):

@@ -17,7 +17,7 @@ from actors.emulator.captions import Captions
 from actors.emulator.costs import NOTHING, Cost, usage
 from actors.emulator.faculties import Faculties
 from actors.emulator.mind import Call, Say
-from actors.emulator.models import Waiting
+from actors.emulator.models import Office, Waiting
 from actors.emulator.protojson import INVALID_ARGUMENT, Breach
 from actors.emulator.session import OpenCall, Session
 from actors.emulator.terms import Offer, Terms
@@ -124,6 +124,8 @@ class Conversation:
         """Has a function called at once, which nothing waits for."""
         (opened,) = self.session.open([(call, False)])
         self.send(wire.tool_call([opened.as_json()]))
+        if given_up := self.session.give_up_calls():
+            self.send(wire.cancellation(given_up))
 
     def cancel_calls(self) -> None:
         """Takes all open calls back, and ends the turn that waits for one."""
@@ -264,9 +266,7 @@ class Conversation:
         turn.prompt_cost = self.session.cost + cost
         if not heard and not prompt.pcm and prompt.replies is None:
             return
-        offer, respond, replies = self.offer, self.faculties.mind.respond, prompt.replies
-        if replies is None:
-            replies = respond(heard, self.session.context, offer.declared, search=offer.search)
+        replies = self._replies_to(heard) if prompt.replies is None else prompt.replies
         await turn.think(thinks=self.terms.thinks, aloud=self.terms.thoughts)
         if not replies and prompt.pcm and self.terms.proactive:
             turn.reason = "NEED_MORE_INPUT"
@@ -278,6 +278,12 @@ class Conversation:
                 for reply in group:
                     if isinstance(reply, Say):
                         await self._say(turn, reply)
+
+    def _replies_to(self, heard: str) -> tuple[Say | Call, ...]:
+        if self.terms.model.office is Office.TALK:
+            offer = self.offer
+            return self.faculties.mind.respond(heard, self.session.context, offer.declared, search=offer.search)
+        return (Say(heard),) if heard and self.terms.model.office is Office.TRANSLATE else ()
 
     async def _say(self, turn: Turn, say: Say) -> None:
         if turn.full:
@@ -304,6 +310,8 @@ class Conversation:
         turn.expect({call.id for call in awaited})
         turn.emit(wire.tool_call([call.as_json() for call in opened]))
         self.note("called " + ", ".join(call.call.name for call in opened))
+        if given_up := self.session.give_up_calls():
+            self.send(wire.cancellation(given_up))
         if awaited:
             await turn.answered()
             turn.prompt_cost = self.session.cost

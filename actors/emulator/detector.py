@@ -10,6 +10,7 @@ from typing import Final, Self
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 RATE: Final = 16_000
 """Samples a second the detector works at."""
@@ -28,9 +29,7 @@ _GAPS = 2  # soft frames allowed among those that count as loud together
 _SUSTAINED = 3  # loud frames together that keep speech going; noise rises above its floor for one or two
 _MARGIN_MS = 300  # sound kept before the first and after the last loud frame, for soft consonants
 _LONGEST_MS = 120_000  # then the turn ends whatever is heard
-_BAND = slice(200 * FRAME // RATE, 4000 * FRAME // RATE)
-_WINDOW = np.hanning(FRAME).astype(np.float32)
-_TO_MEAN_SQUARE = 2 / (FRAME * float(np.square(_WINDOW).sum()))  # Parseval, one-sided
+_BAND = np.arange(200 * FRAME // RATE, 4000 * FRAME // RATE)
 
 
 @attrs.frozen
@@ -201,10 +200,25 @@ def _bytes(ms: int) -> int:
     return ms * RATE // 1000 * 2
 
 
+def _waves() -> NDArray[np.float32]:
+    """Gives the cosines and sines of the band, windowed, scaled so that their squares sum up to the mean square.
+
+    For the few frames that come at a time, a product with these is twice as quick as a Fourier transform.
+    """
+    window = np.hanning(FRAME)
+    angles = 2 * np.pi * np.outer(np.arange(FRAME), _BAND) / FRAME
+    to_root_mean_square = np.sqrt(2 / (FRAME * np.square(window).sum())) / 32768  # Parseval, one-sided
+    waves = np.hstack([np.cos(angles), np.sin(angles)]) * (window * to_root_mean_square)[:, None]
+    found: NDArray[np.float32] = waves.astype(np.float32)
+    return found
+
+
+_WAVES = _waves()
+
+
 def _levels(pcm: bytes) -> list[float]:
     """Gives the level of each frame in dBFS, in the band of telephone speech: neither rumble nor hiss counts."""
-    frames = np.frombuffer(pcm, "<i2").reshape(-1, FRAME).astype(np.float32) * (_WINDOW / 32768.0)
-    spectrum = np.fft.rfft(frames, axis=1)[:, _BAND]
-    power = (spectrum.real**2 + spectrum.imag**2).sum(axis=1) * _TO_MEAN_SQUARE
+    parts = np.frombuffer(pcm, "<i2").reshape(-1, FRAME).astype(np.float32) @ _WAVES
+    power = np.einsum("ij,ij->i", parts, parts)
     levels: list[float] = (10 * np.log10(power + 1e-12)).tolist()
     return levels

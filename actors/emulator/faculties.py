@@ -1,9 +1,12 @@
 """The faculties of the service: mind, hearing and voice; the last two loaded when needed and kept off the event loop.
 
-With `threads` the voice works in a worker thread and hearing in a process of its own, each on one thing at a time;
-without, both work at once and inline, as a virtual clock needs it.
+With `threads` the voice works in a worker thread, on one thing at a time, and hearing in processes of its own: a second
+one is started when the first is busy, up to one for each core. Without, both work at once and inline, as a virtual
+clock needs it.
 """
 
+import os
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
@@ -52,9 +55,13 @@ class Faculties:
     hearing: Listener | None = None
     threads: bool = True
     mind: Mind = default_mind
-    _annex: Annex | None = attrs.field(default=None, init=False)
+    _annexes: list[Annex] = attrs.field(factory=list, init=False)
+    _idle: deque[Annex] = attrs.field(factory=deque, init=False)
     _mouth: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1), init=False)
-    _ear: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1), init=False)
+    _ear: trio.CapacityLimiter = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._ear = trio.CapacityLimiter(_cores() if self.hearing is None else 1)
 
     async def speak(self, text: str, voice: str) -> bytes:
         """Gives the text in that voice, 24 kHz s16le mono; cancelling leaves the work to end unheard."""
@@ -62,7 +69,7 @@ class Faculties:
 
     async def understand(self, pcm: bytes) -> str:
         """Gives the words in 16 kHz s16le mono; cancelling leaves the work to end unheard."""
-        return await self._off_the_loop(lambda: self._listener().understand(pcm), self._ear)
+        return await self._off_the_loop(lambda: self._understood(pcm), self._ear)
 
     async def warm_up(self) -> None:
         """Loads both, so that the first turn is as quick as the others."""
@@ -71,9 +78,9 @@ class Faculties:
 
     def close(self) -> None:
         """Gives back what was started for this; it is started anew when needed again."""
-        if self._annex is not None:
-            self._annex.close()
-            self.hearing = self._annex = None
+        while self._annexes:
+            self._annexes.pop().close()
+        self._idle.clear()
 
     async def _off_the_loop(self, work: Callable[[], T], limiter: trio.CapacityLimiter) -> T:
         if self.threads:
@@ -86,11 +93,29 @@ class Faculties:
             self.voice = Voice()
         return self.voice
 
-    def _listener(self) -> Listener:
+    def _understood(self, pcm: bytes) -> str:
         if self.hearing is None and self.threads:
-            self.hearing = self._annex = Annex()
-        elif self.hearing is None:
+            return self._understood_elsewhere(pcm)
+        if self.hearing is None:
             from actors.emulator.hearing import Hearing  # noqa: PLC0415 - loads a speech model: not before it is needed
 
             self.hearing = Hearing()
-        return self.hearing
+        return self.hearing.understand(pcm)
+
+    def _understood_elsewhere(self, pcm: bytes) -> str:
+        """Has the annex listen that was idle last, or a new one; runs in as many threads as there may be annexes."""
+        try:
+            annex = self._idle.pop()
+        except IndexError:
+            annex = Annex()
+            self._annexes.append(annex)
+        try:
+            return annex.understand(pcm)
+        finally:
+            if annex in self._annexes:  # else it was closed meanwhile
+                self._idle.append(annex)
+
+
+def _cores() -> int:
+    """Tells how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

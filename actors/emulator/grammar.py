@@ -19,7 +19,7 @@ _ONES, _TEENS, _TENS = ONES[1:10], ONES[10:], TENS
 _RULES = """\
 #JSGF V1.0;
 grammar assistant;
-public <said> = /1/ <small> | /1/ <asks> | /1/ <find> | /1/ <task> | /1/ <back> | /0.000000000000001/ <other>;
+public <said> = /1/ <small> | /1/ <asks> | /1/ <find> | /1/ <task> | /1/ <back>;
 <small> = hello [there] | hi [there] | hey [there] | good morning | good afternoon | good evening
   | [hello] how are you | what can you do | who are you | what is your name | can you hear me | help [me]
   | stop [please] | please stop | be quiet | wait | cancel [that] | never mind
@@ -41,25 +41,31 @@ public <said> = /1/ <small> | /1/ <asks> | /1/ <find> | /1/ <task> | /1/ <back> 
   | set a timer for (<number> (seconds | minutes) | one (second | minute));
 <back> = what did i [just] ask [you] | what did i say | what did you [just] say | what was my [last] question
   | [please] repeat that [please] | [please] say that again [please];
-<other> = <sound> [<other>];
+"""
+_SOUNDS = """\
+#JSGF V1.0;
+grammar sounds;
+public <other> = <sound> [<other>];
 """
 _PHONES_WORDS = """
 AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH
 """
 _PHONES = _PHONES_WORDS.split()
 _METROPOLIS, _RAREST = 3_000_000, 0.0003
-OTHER = "sound_"
-"""How the words begin that stand for one speech sound each. A row of them competes with the requests for whatever is
-said, and wins over them where something else is said."""
+_SOUND = "sound_"  # how the words begin that stand for one speech sound each
 
 
-def grammar() -> str:
-    """Returns the whole grammar in the Java Speech Grammar Format."""
+def sounds() -> str:
+    """Returns the grammar of all that can be said, as a row of speech sounds, in the Java Speech Grammar Format."""
+    return f"{_SOUNDS}<sound> = {' | '.join(_SOUND + phone.lower() for phone in _PHONES)};\n"
+
+
+def requests() -> str:
+    """Returns the grammar of all requests, in the same format."""
     lists: dict[str, Iterable[str]] = {
         "city": [f"/{_weight(places[0]):.5f}/ {name}" for name, places in names().items()],
         "topic": [name for topic in topics() for name in topic.names],
         "question": [question for topic in topics() for question in topic.questions],
-        "sound": [OTHER + phone.lower() for phone in _PHONES],
     }
     rules = [f"<{rule}> = {' | '.join(sorted(set(phrases)))};" for rule, phrases in lists.items()]
     small, tens, ones = (" | ".join(part) for part in (_ONES + _TEENS, _TENS, _ONES))
@@ -75,12 +81,12 @@ def _weight(city: City) -> float:
 @cache
 def words() -> frozenset[str]:
     """Returns every word the grammar can hear."""
-    rules = grammar().partition(";\npublic")[2]
-    return frozenset(re.findall(r"[a-z']+", re.sub(rf"<\w+>|/[\d.]+/|{OTHER}\w+", " ", rules)))
+    rules = requests().partition(";\npublic")[2]
+    return frozenset(re.findall(r"[a-z']+", re.sub(r"<\w+>|/[\d.]+/", " ", rules)))
 
 
 def pronunciations(dictionary: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
-    """Returns the ways each word may be said, as ARPABET phones: the dictionary's, our own, and the sounds.
+    """Returns the ways each word of the requests may be said, as ARPABET phones: the dictionary's and our own.
 
     `dictionary` is the lines of a pronouncing dictionary in CMU's format.
     """
@@ -95,5 +101,9 @@ def pronunciations(dictionary: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
     for word, ways in data["words"].items():
         if word in wanted:
             found.setdefault(word, {}).update(dict.fromkeys(ways))
-    sounds = {OTHER + phone.lower(): (phone,) for phone in _PHONES}
-    return {word: tuple(ways) for word, ways in found.items()} | sounds
+    return {word: tuple(ways) for word, ways in found.items()}
+
+
+def pronounced_sounds() -> Mapping[str, tuple[str, ...]]:
+    """Returns the way each word of the row of sounds is said: as itself."""
+    return {_SOUND + phone.lower(): (phone,) for phone in _PHONES}

@@ -1,13 +1,15 @@
 """Words from speech: pocketsphinx with its own English model and the grammar of `grammar.py`; its only importer.
 
-The decoder holds the interpreter while it works, so it is fed a little at a time: in between, other threads get their
-turn. Clear speech is understood well; over noise the many cities are easily taken for each other.
+Two decoders listen: one knows the requests and nothing else, the other any row of speech sounds. What the first finds
+counts only if it fits the sound about as well as what the second finds, so that other talk is not bent into a request.
+Both hold the interpreter while they work, so they are fed a little at a time: in between, other threads get their turn.
 """
 
 import math
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import attrs
 import numpy as np
@@ -23,14 +25,13 @@ _LONGEST = 30 * RATE
 _SLICE = RATE // 50  # of 50 ms, the longest stall of another thread was 66 ms; of 20 ms it is half of that
 _FRAME = RATE // 100
 _SETTINGS: Mapping[str, object] = {
-    "beam": 1e-70,
-    "pbeam": 1e-70,
-    "wbeam": 1e-50,
-    "wip": 0.03,  # much below it the row of sounds loses against the requests, much above it always wins
+    "wip": 0.03,
     "cmn": "live",
     "bestpath": False,  # its lattice takes minutes on a network of this size and gains nothing
     "loglevel": "FATAL",
 }
+_REQUESTS: Mapping[str, object] = {"beam": 1e-48, "pbeam": 1e-48, "wbeam": 7e-29}
+_SOUNDS: Mapping[str, object] = {"beam": 1e-30, "pbeam": 1e-30, "wbeam": 1e-15}
 # The mean of the model's 13 features over synthetic speech at our level and noise floor. Setting it anew before each
 # utterance makes what is understood independent of what was heard before.
 _MEAN = "62.37,-5.53,-1.38,4.28,-5.03,-2.52,-5.85,-7.45,-4.81,-2.53,-0.09,-1.91,-1.94"
@@ -38,11 +39,27 @@ _LEVEL = 20_000.0
 _FLOOR = 0.01  # of the peak: 40 dB beneath it. In digital silence the model takes synthetic vowels for silence.
 _INAUDIBLE, _QUIETEST = 60.0, 2_000.0
 _FAINT = 0.01  # of the peak: what is below is cut off at both ends, but for the margin
-_MARGIN = RATE * 3 // 10
+_BEFORE, _AFTER = RATE * 3 // 10, RATE // 10  # a soft first sound needs more room than a last one
 _RUN = bytes(2 * RATE // 10)  # silence run through the decoder before and after, lest speech be cut off at its edge
 _UNLIKELY = -7.5  # thousandths of the decoder's own log score a frame
+_WORSE = -0.03  # of the log of the scores' ratio: so much worse than a row of sounds a request may fit
 _UNEXPLAINED = 0.3
 _LOUD_DB, _OVER_NOISE_DB, _QUIET_SHARE = 25.0, 6.0, 25.0
+
+
+class Pair(NamedTuple):
+    """The two decoders that listen to the same sound."""
+
+    requests: pocketsphinx.Decoder
+    sounds: pocketsphinx.Decoder
+
+    @classmethod
+    def load(cls) -> "Pair":
+        """Loads both."""
+        with Path(pocketsphinx.get_model_path("en-us/cmudict-en-us.dict")).open(encoding="utf-8") as dictionary:
+            ways = grammar.pronunciations(dictionary)
+        requests = _decoder(grammar.requests(), ways, _REQUESTS)
+        return cls(requests, _decoder(grammar.sounds(), grammar.pronounced_sounds(), _SOUNDS))
 
 
 @attrs.define(eq=False)
@@ -50,7 +67,7 @@ class Listener:
     """Understands one utterance while it is being said; from `Hearing.listen`, for one thread at a time."""
 
     _hearing: "Hearing"
-    _decoder: pocketsphinx.Decoder
+    _pair: "Pair"
     _peak: float = _QUIETEST
     _rest: bytes = b""
     _heard: int = 0
@@ -71,9 +88,10 @@ class Listener:
         """Ends the utterance and returns what was said in it, as plain words; "" where nothing was understood."""
         if self._text is None:
             self.push(bytes(-len(self._rest) % (2 * _FRAME)) + _RUN)
-            self._decoder.end_utt()
+            for decoder in self._pair:
+                decoder.end_utt()
             self._text = self._judge()
-            self._hearing.give_back(self._decoder)
+            self._hearing.give_back(self._pair)
         return self._text
 
     def _take(self, samples: NDArray[np.float32]) -> None:
@@ -83,17 +101,18 @@ class Listener:
         levelled = samples * (_LEVEL / self._peak) + noise
         self._frames.append(np.mean(np.square(levelled).reshape(-1, _FRAME), axis=1))
         data = np.clip(levelled, -32768, 32767).astype("<i2").tobytes()
-        self._decoder.process_raw(data, no_search=False, full_utt=False)
+        for decoder in self._pair:
+            decoder.process_raw(data, no_search=False, full_utt=False)
 
     def _judge(self) -> str:
-        """Returns the decoder's words, unless they fit the sound badly or leave loud parts of it unexplained."""
-        found = self._decoder.hyp()
-        if found is None or grammar.OTHER in found.hypstr:
+        """Returns the request found, unless it fits the sound badly or leaves loud parts of it unexplained."""
+        found, rival = (decoder.hyp() for decoder in self._pair)
+        if found is None or (rival is not None and math.log(found.score / rival.score) < _WORSE):
             return ""
         energy = 10 * np.log10(np.concatenate(self._frames) + 1)
         loud = energy > max(float(energy.max()) - _LOUD_DB, float(np.percentile(energy, _QUIET_SHARE)) + _OVER_NOISE_DB)
         spoken = score = unexplained = 0.0
-        for segment in self._decoder.seg():
+        for segment in self._pair.requests.seg():
             if segment.word == "(NULL)" or segment.end_frame < segment.start_frame:
                 continue
             if segment.word.startswith(("<", "[")):
@@ -109,12 +128,12 @@ class Listener:
 class Hearing:
     """Understands requests of the grammar; loads in a fifth of a second, may be used from any thread.
 
-    What is said at the same time on several threads is decoded by as many decoders, each loaded when it is first
-    needed and kept.
+    What is said at the same time on several threads is decoded by as many pairs of decoders, each loaded when it is
+    first needed and kept.
     """
 
     def __init__(self) -> None:
-        self._idle = [_decoder()]
+        self._idle = [Pair.load()]
         self._guard = threading.Lock()
 
     def understand(self, pcm: bytes) -> str:
@@ -133,18 +152,19 @@ class Hearing:
         """Returns what understands an utterance as it arrives; a listener left without `text()` is simply dropped."""
         return self._listener(_QUIETEST)
 
-    def give_back(self, decoder: pocketsphinx.Decoder) -> None:
-        """Takes a decoder whose utterance has ended, for the next one."""
+    def give_back(self, pair: "Pair") -> None:
+        """Takes decoders whose utterance has ended, for the next one."""
         with self._guard:
-            self._idle.append(decoder)
+            self._idle.append(pair)
 
     def _listener(self, peak: float) -> Listener:
         with self._guard:
-            decoder = self._idle.pop() if self._idle else None
-        decoder = decoder or _decoder()
-        decoder.set_cmn(_MEAN)
-        decoder.start_utt()
-        listener = Listener(self, decoder, peak)
+            pair = self._idle.pop() if self._idle else None
+        pair = pair or Pair.load()
+        for decoder in pair:
+            decoder.set_cmn(_MEAN)
+            decoder.start_utt()
+        listener = Listener(self, pair, peak)
         listener.push(_RUN)
         return listener
 
@@ -157,14 +177,12 @@ def _speech(pcm: bytes) -> tuple[bytes, float]:
     if peak < _INAUDIBLE:
         return b"", peak
     audible = np.flatnonzero(sizes > _FAINT * peak)
-    start, end = max(0, int(audible[0]) - _MARGIN), int(audible[-1]) + _MARGIN
+    start, end = max(0, int(audible[0]) - _BEFORE), int(audible[-1]) + _AFTER
     return samples[start:end].tobytes(), peak
 
 
-def _decoder() -> pocketsphinx.Decoder:
-    decoder = pocketsphinx.Decoder(pocketsphinx.Config(lm=None, dict=None, **_SETTINGS))
-    with Path(pocketsphinx.get_model_path("en-us/cmudict-en-us.dict")).open(encoding="utf-8") as dictionary:
-        ways = grammar.pronunciations(dictionary)
+def _decoder(rules: str, ways: Mapping[str, tuple[str, ...]], beams: Mapping[str, object]) -> pocketsphinx.Decoder:
+    decoder = pocketsphinx.Decoder(pocketsphinx.Config(lm=None, dict=None, **_SETTINGS, **beams))
     entries = [
         (word if number == 1 else f"{word}({number})", phones)
         for word, said in ways.items()
@@ -172,6 +190,6 @@ def _decoder() -> pocketsphinx.Decoder:
     ]
     for index, (entry, phones) in enumerate(entries, start=1):
         decoder.add_word(entry, phones, index == len(entries))
-    decoder.add_jsgf_string("requests", grammar.grammar())
-    decoder.activate_search("requests")
+    decoder.add_jsgf_string("rules", rules)
+    decoder.activate_search("rules")
     return decoder

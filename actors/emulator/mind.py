@@ -43,6 +43,8 @@ _SEARCH = re.compile(
 _CONSENT = re.compile(r"\b(?:may|shall|should) i\b")
 _COUNT = re.compile(r"count\b.*")
 _MOST_COUNTED = 1000
+_MOST_WORDS = 200  # of what was said: nobody asks for so much at once, and patterns take their time over it
+_MOST_EXCHANGES = 50
 
 
 @attrs.frozen
@@ -62,11 +64,13 @@ def respond(
     """Returns what to say and which functions to call, in order, for what the user said or wrote.
 
     `heard` is "" for sound without words. `context` holds the earlier exchanges, oldest first; it may end with
-    `heard` itself. `search` tells whether the service's own search is switched on. Always returns at least one reply.
+    `heard` itself; the latest fifty count. `search` tells whether the service's own search is switched on. Of what was
+    said the first two hundred words count. Always returns at least one reply.
     """
-    said = plain(heard)
+    said = " ".join(plain(heard).split()[:_MOST_WORDS])
     if not said:
         return (Say(CATCH),)
+    context = context[-_MOST_EXCHANGES:]
     if context and context[-1].who == "user" and plain(context[-1].text) == said:
         context = context[:-1]
     scene = Scene(said, _bare(said), context, declared, search)

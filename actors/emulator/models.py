@@ -35,6 +35,14 @@ class Waiting(enum.Enum):
     NON_BLOCKING = enum.auto()
 
 
+class Office(enum.Enum):
+    """What a model is there for."""
+
+    TALK = enum.auto()
+    TRANSLATE = enum.auto()
+    TRANSCRIBE = enum.auto()
+
+
 @attrs.frozen
 class Model:
     """One model: what its setup may ask for, and how its conversations go.
@@ -44,7 +52,9 @@ class Model:
     with every turnComplete whether more follows by itself. A model that `works_on` completes its turn while functions
     still run; the others leave a turn open that has only made calls. One that `cuts_in` speaks about an INTERRUPT
     answer even while the user speaks. `every_picture` counts, or only those that come while the user is active.
-    `developer` and `vertex` tell on which of the two platforms the model is served.
+    `developer` and `vertex` tell on which of the two platforms the model is served. Only a model whose `office` is to
+    translate takes a translationConfig; nobody here knows a foreign language, so it says back what it has heard. One
+    that transcribes says nothing at all.
     """
 
     name: str
@@ -62,6 +72,7 @@ class Model:
     window: int = 131_072
     developer: bool = True
     vertex: bool = False
+    office: Office = Office.TALK
 
 
 MODELS = {
@@ -120,6 +131,26 @@ MODELS = {
             every_picture=False,
             developer=False,
             vertex=True,
+        ),
+        Model(
+            "models/gemini-3.5-live-translate-preview",
+            thinking=Thinking.REFUSED,
+            waiting=Waiting.EITHER,
+            blocks=False,
+            proactive=Option.NEVER,
+            affective=Option.NEVER,
+            seeding_only=True,
+            office=Office.TRANSLATE,
+        ),
+        Model(
+            "models/gemini-3.5-transcribe-live",
+            thinking=Thinking.REFUSED,
+            waiting=Waiting.EITHER,
+            blocks=False,
+            proactive=Option.NEVER,
+            affective=Option.NEVER,
+            seeding_only=True,
+            office=Office.TRANSCRIBE,
         ),
     )
 }

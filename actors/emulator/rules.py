@@ -10,7 +10,7 @@ from collections.abc import Container, Iterator
 import attrs
 
 from actors.emulator.declarations import FunctionDeclaration
-from actors.emulator.models import Model, Option, Thinking, Waiting
+from actors.emulator.models import Model, Office, Option, Thinking, Waiting
 from actors.emulator.requests import ContextWindowCompression, GenerationConfig, RealtimeInputConfig, Setup
 from actors.emulator.vocabulary import Behavior, Modality, ThinkingLevel
 from actors.emulator.voice import PREBUILT
@@ -42,8 +42,7 @@ def complaints(setup: Setup, model: Model, voice: str, *, vertex: bool) -> Itera
     if setup.proactivity and setup.proactivity.proactive_video:
         yield f"proactive_video is not supported by {model.name}"
     yield from _option("enable_affective_dialog", generation.enable_affective_dialog, model.affective, model)
-    if generation.translation_config is not None:
-        yield f"translation_config is not supported by {model.name}"
+    yield from _translation_complaints(generation, model)
     if setup.session_resumption and setup.session_resumption.transparent and not vertex:
         yield "session_resumption.transparent is not supported"
     compression = setup.context_window_compression
@@ -53,7 +52,8 @@ def complaints(setup: Setup, model: Model, voice: str, *, vertex: bool) -> Itera
 
 def _generation_complaints(generation: GenerationConfig, model: Model) -> Iterator[str]:
     modalities = [modality.name for modality in generation.response_modalities]
-    if modalities not in ([], [Modality.AUDIO.name]):
+    written = [[Modality.TEXT.name]] if model.office is Office.TRANSCRIBE else []
+    if modalities not in ([], [Modality.AUDIO.name], *written):
         yield f"response_modalities {' and '.join(modalities)} not supported by {model.name}, which answers in AUDIO"
     ranges: tuple[tuple[str, float | None, float, float], ...] = (
         ("temperature", generation.temperature, 0, 2),
@@ -88,6 +88,16 @@ def _thinking_complaints(generation: GenerationConfig, model: Model) -> Iterator
         yield f"thinking_budget is not supported by {model.name}, use thinking_level"
     if model.thinking is Thinking.BUDGET and level:
         yield f"thinking_level is not supported by {model.name}, use thinking_budget"
+
+
+def _translation_complaints(generation: GenerationConfig, model: Model) -> Iterator[str]:
+    config = generation.translation_config
+    if config is None:
+        return
+    if model.office is not Office.TRANSLATE:
+        yield f"translation_config is not supported by {model.name}"
+    elif not _LANGUAGE.fullmatch(config.target_language_code):
+        yield f"target_language_code {config.target_language_code[:40]!r} is not of the form es or en-US"
 
 
 def _voice_complaints(generation: GenerationConfig, voice: str) -> Iterator[str]:

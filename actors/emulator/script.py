@@ -79,6 +79,11 @@ class Part:
         """When there will be something to do; inf for never."""
         return self._agenda[0][0] if self._agenda else float("inf")
 
+    @property
+    def planned(self) -> int:
+        """How much is kept for later."""
+        return len(self._agenda)
+
     def due(self, now: float) -> list[Action]:
         """Takes what is to be done by now, earliest first."""
         found = []

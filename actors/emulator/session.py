@@ -13,6 +13,9 @@ from actors.emulator.costs import NOTHING, Cost, text_cost
 from actors.emulator.mind import Call, Exchange
 from actors.emulator.terms import Compression
 
+MOST_CALLS = 1000
+"""Calls that a session keeps open; beyond that the oldest are given up."""
+
 _ENTRY_BYTES = 200
 
 
@@ -161,6 +164,13 @@ class Session:
     def cancel_turn(self) -> list[str]:
         """Closes the calls that the present turn made; gives their ids."""
         ids = [call.id for call in self._calls.values() if call.turn == self.turns]
+        for id_ in ids:
+            del self._calls[id_]
+        return ids
+
+    def give_up_calls(self) -> list[str]:
+        """Closes the oldest calls beyond what a session keeps open; gives their ids."""
+        ids = list(self._calls)[: max(0, len(self._calls) - MOST_CALLS)]
         for id_ in ids:
             del self._calls[id_]
         return ids

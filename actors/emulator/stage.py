@@ -25,6 +25,9 @@ from actors.emulator.thoughts import Call, Say
 from actors.emulator.turn import Pace, Prompt
 from actors.emulator.wire import Json
 
+MOST_HELD = 10_000
+"""Messages and actions that a scenario may keep back on one connection; beyond that the connection is cut."""
+
 _NOTED = {"speech began": "speech", "speech ended": "silence"}
 _ANSWERED = ("modelTurn", "outputTranscription", "toolCall", "generationComplete")
 
@@ -73,6 +76,7 @@ class Stage:
             done = self._do(moment, _traits(message.setup) if message.setup else ())
             if moment == "response" and any(isinstance(action, a.Silent) for action in done):
                 self._unspoken.append(message)
+                self._bound()
                 return False
             if moment in ("text", "content"):
                 self._speak_after_all()
@@ -148,6 +152,7 @@ class Stage:
         if self.conversation is not None and self.conversation.session.has_open_calls:
             traits = (*traits, OPEN_CALL)
         found = self.part.happens(what, trio.current_time(), traits)
+        self._bound()
         self._wake.set()
         return found
 
@@ -167,12 +172,19 @@ class Stage:
     def _later(self, at: float, work: Callable[[], None]) -> None:
         self._planned += 1
         heapq.heappush(self._agenda, (at, self._planned, work))
+        self._bound()
         self._wake.set()
+
+    def _bound(self) -> None:
+        """Cuts a connection for which too much is kept back: its client has brought that about."""
+        if len(self._agenda) + len(self._waiting) + len(self._unspoken) + self.part.planned > MOST_HELD:
+            self.link.cut()
 
     def _out(self, work: Callable[[], None]) -> None:
         """Lets something leave, behind all that was held up before it."""
         if self._waiting or trio.current_time() < self._shut_until:
             self._waiting.append(work)
+            self._bound()
         else:
             work()
 
@@ -211,7 +223,7 @@ class Stage:
             self._joining = None
             if edits.CONTENT in whole and edits.CONTENT in message:
                 message = edits.joined(whole, message)
-                if left > 1:
+                if left > 1 and "turnComplete" not in edits.names(message):  # behind which nothing may come
                     self._joining = message, left - 1
                     return
             else:

@@ -30,6 +30,7 @@ _BY_CHARACTER = 1  # POS_CHARACTER
 _UTF8 = 1  # espeakCHARS_UTF8
 _SPEED, _PITCH, _RANGE = 1, 3, 4  # espeakRATE, espeakPITCH, espeakRANGE
 _BUFFER_MS = 200
+_SEED = 1  # of the dice by which the library lets a voice flutter
 _LONGEST_DATA_PATH = 120  # the library keeps the path in 160 bytes and cuts what is longer
 
 _LEAD = RATE * 5 // 1000
@@ -95,8 +96,9 @@ class Voice:
     """Speaks text in one of the prebuilt voices.
 
     All instances share the one library of the process and may be used from any thread. What was spoken lately
-    is kept (16 MiB at most), so a repeated sentence costs nothing and sounds the same to the byte; spoken
-    afresh, its bytes differ slightly, for the library lets a voice flutter as a human one does.
+    is kept (16 MiB at most), so a repeated sentence costs nothing and sounds the same to the byte. Spoken
+    afresh, its bytes differ slightly, for the library lets a voice flutter as a human one does; but what is spoken in
+    the same order sounds the same in every process.
     """
 
     def __init__(self) -> None:
@@ -207,6 +209,7 @@ def _synthesise(text: str, timbre: Timbre) -> bytes:
         library.espeak_SetParameter(_SPEED, timbre.words_per_minute, 0)
         library.espeak_SetParameter(_PITCH, timbre.pitch, 0)
         library.espeak_SetParameter(_RANGE, timbre.range, 0)
+        library.espeak_ng_SetRandSeed(ctypes.c_long(_SEED))
         data = text.encode("utf-8", errors="replace")
         result = library.espeak_Synth(data, len(data) + 1, 0, _BY_CHARACTER, 0, _UTF8, None, None)
         if result != 0:

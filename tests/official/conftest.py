@@ -1,52 +1,53 @@
-"""The embedded service over TLS on loopback, in a thread with a loop of its own, for clients that are not Trio's."""
+"""The official clients, Python's and JavaScript's, as the checks use them: over TLS, of a service in a thread."""
 
 import asyncio
+import hashlib
+import json
+import os
+import shutil
 import ssl
-import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager
+import subprocess
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
-import trio
-import trustme
 from google import genai
 from google.genai import types
 
-from actors.emulator.service import Address, Service, running
-from actors.emulator.settings import Settings
+from actors.audio.recording import read_mono
+from actors.emulator.testing import LiveService, serve_in_thread
 
 MODEL = "gemini-3.8-live"
-
-
-@attrs.frozen
-class Served:
-    """Where the service is, the authority its certificate comes from, and a client's TLS context that trusts it."""
-
-    address: Address
-    authority: trustme.CA
-    context: ssl.SSLContext
+JS = Path(__file__).with_name("js")
+SPEECH = Path(__file__).parents[1] / "fixtures" / "weather-paris.flac"
 
 
 @attrs.frozen
 class Official:
     """The official client, as the checks use it."""
 
-    served: Served
+    served: LiveService
+    context: ssl.SSLContext = attrs.field(
+        init=False,
+        default=attrs.Factory(lambda self: ssl.create_default_context(cafile=self.served.ca_file), takes_self=True),
+    )
 
     def client(self, version: str = "v1beta", key: str = "any", **options: Any) -> genai.Client:
         asked = {
-            "base_url": self.served.address.url,
+            "base_url": self.served.url,
             "api_version": version,
-            "client_args": {"verify": self.served.context},
-            "async_client_args": {"ssl": self.served.context},
+            "client_args": {"verify": self.context},
+            "async_client_args": {"ssl": self.context},
         }
         return genai.Client(api_key=key, http_options=types.HttpOptions(**(asked | options)))
 
     def vertex(self) -> genai.Client:
-        url = self.served.address.live_url + "/ws/google.cloud.aiplatform.v1beta1.LlmBidiService/BidiGenerateContent"
-        options = types.HttpOptions(base_url=url, async_client_args={"ssl": self.served.context})
+        url = self.served.live_url + "/ws/google.cloud.aiplatform.v1beta1.LlmBidiService/BidiGenerateContent"
+        options = types.HttpOptions(base_url=url, async_client_args={"ssl": self.context})
         return genai.Client(vertexai=True, http_options=options)
 
     def connect(
@@ -110,7 +111,7 @@ Outcomes = dict[str, BaseException | None]
 def together() -> Callable[..., Outcomes]:
     """Runs checks of services all at once, and gives what each raised."""
 
-    def run(checks: Mapping[str, Callable[..., Awaitable[None]]], *served: Served) -> Outcomes:
+    def run(checks: Mapping[str, Callable[..., Awaitable[None]]], *served: LiveService) -> Outcomes:
         async def main() -> list[BaseException | None]:
             clients = [Official(one) for one in served]
             found = [asyncio.wait_for(check(*clients), 60) for check in checks.values()]
@@ -122,34 +123,73 @@ def together() -> Callable[..., Outcomes]:
 
 
 @pytest.fixture(scope="session")
-def serve() -> Callable[..., object]:
+def serve() -> Callable[..., AbstractContextManager[LiveService]]:
     """Opens a service: `with serve(Settings(...)) as served`."""
+    return partial(serve_in_thread, tls=True)
 
-    @contextmanager
-    def opened(settings: Settings | None = None) -> Iterator[Served]:
-        authority = trustme.CA()
-        own = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        authority.issue_cert("localhost", "127.0.0.1").configure_cert(own)
-        trusting = ssl.create_default_context()
-        authority.configure_trust(trusting)
-        ready, addresses = threading.Event(), []
-        finished = trio.Event()
 
-        async def main() -> None:
-            token.append(trio.lowlevel.current_trio_token())
-            async with running(Service(settings), ssl_context=own) as address:
-                addresses.append(address)
-                ready.set()
-                await finished.wait()
+@pytest.fixture(scope="session")
+def node(real_part: Callable[[str], str]) -> str:
+    """Node, with the official client in place; it is installed once for each state of the lock file."""
+    found = real_part("node")
+    mark = JS / "node_modules" / ".installed"
+    lock = hashlib.sha256((JS / "package-lock.json").read_bytes()).hexdigest()
+    if mark.exists() and mark.read_text("utf-8") == lock:
+        return found
+    if (npm := shutil.which("npm")) is None:
+        give_up("npm is missing: apt install npm")
+    command = [str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1"]
+    done = subprocess.run(command, cwd=JS, capture_output=True, text=True, timeout=300, check=False)
+    if done.returncode:
+        give_up(f"`npm ci` in {JS} did not install the official client: {done.stderr.strip()[-300:]}")
+    mark.write_text(lock, "utf-8")
+    return found
 
-        token: list[trio.lowlevel.TrioToken] = []
-        thread = threading.Thread(target=trio.run, args=(main,))
-        thread.start()
-        try:
-            assert ready.wait(20)
-            yield Served(addresses[0], authority, trusting)
-        finally:
-            token[0].run_sync_soon(finished.set)
-            thread.join(20)
 
-    return opened
+def give_up(reason: str) -> None:
+    """Fails where real parts are required, skips elsewhere."""
+    if os.environ.get("REAL_PARTS") == "required":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def javascript(node: str) -> Callable[[Path, str], list[str]]:
+    """`javascript(folder, program)` gives the command that runs a program with the official client at hand."""
+
+    def command(folder: Path, program: str) -> list[str]:
+        (folder / "program.mjs").write_text(program, "utf-8")
+        (folder / "node_modules").symlink_to(JS / "node_modules", target_is_directory=True)
+        return [node, "program.mjs"]
+
+    return command
+
+
+@pytest.fixture(scope="session")
+def run(node: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, str | None]]:
+    """Has node run a module of checks against services, and gives what each came to."""
+    folder = tmp_path_factory.mktemp("js")
+    (folder / "speech.pcm").write_bytes(read_mono(SPEECH, 24_000))
+
+    def checked(module: str, *served: LiveService) -> dict[str, str | None]:
+        authorities = folder / "authorities.pem"
+        authorities.write_bytes(b"".join(one.ca_file.read_bytes() for one in served if one.ca_file))
+        asked = {
+            "checks": (JS / module).as_uri(),
+            "services": [one.url for one in served],
+            "speech": str(folder / "speech.pcm"),
+        }
+        done = subprocess.run(
+            [node, str(JS / "run.mjs")],
+            input=json.dumps(asked),
+            env={"PATH": os.environ["PATH"], "HOME": str(folder), "NODE_EXTRA_CA_CERTS": str(authorities)},
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        found: dict[str, str | None] = json.loads(done.stdout)
+        return found
+
+    return checked

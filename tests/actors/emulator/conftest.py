@@ -172,6 +172,9 @@ class Client:
     async def send(self, message: Any) -> None:
         await self.stream.send_all(self.ws.send(TextMessage(data=json.dumps(message))))
 
+    async def send_text(self, payload: str) -> None:
+        await self.stream.send_all(self.ws.send(TextMessage(data=payload)))
+
     async def send_bytes(self, payload: bytes) -> None:
         await self.stream.send_all(self.ws.send(BytesMessage(data=payload)))
 

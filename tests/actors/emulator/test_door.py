@@ -1,6 +1,7 @@
 """Who may come in, and how those are told who may not."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import h11
@@ -18,7 +19,12 @@ async def test_every_path_of_the_live_service(
     build: Any, autojump_clock: Any, prefix: str, version: str, method: str
 ) -> None:
     async with build() as world:
-        client = await world.client(prefix + LIVE.format(version, method) + "?key=x")
+        path = prefix + LIVE.format(version, method)
+        if method == "BidiGenerateContent":
+            client = await world.client(path + "?key=x")
+        else:
+            name = world.service.tokens.make(b"", trio.current_time(), datetime.now(UTC))
+            client = await world.client(f"{path}?access_token={name}")
         assert "setupComplete" in await client.setup()
 
 
@@ -46,6 +52,7 @@ async def test_a_credential_may_come_in_four_ways(build: Any, autojump_clock: An
         (BIDI + "?key=bad", 1007, "API key not valid. Please pass a valid API key."),
         ("/nowhere?key=good", 1008, "Requested entity was not found: /nowhere"),
         (LIVE.format("v2", "BidiGenerateContent") + "?key=good", 1008, "Requested entity was not found"),
+        (LIVE.format("v1alpha", "BidiGenerateContentConstrained") + "?key=good", 1008, "Method doesn't allow"),
     ],
 )
 async def test_a_refusal_is_a_close_frame(build: Any, autojump_clock: Any, target: str, code: int, reason: str) -> None:

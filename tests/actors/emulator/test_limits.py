@@ -1,6 +1,8 @@
 """A bad client cannot fill the memory: whatever it sends, keeps open or does not read has a bound."""
 
 import json
+import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -8,9 +10,11 @@ import trio
 import trio.testing
 from wsproto.events import BytesMessage
 
+from actors.emulator import session, stage
 from actors.emulator.costs import Cost
 from actors.emulator.handles import Handles
-from actors.emulator.mind import Exchange
+from actors.emulator.mind import Declared, Exchange, respond
+from actors.emulator.scenario import parse
 from actors.emulator.session import Entry, Snapshot
 from actors.emulator.turn import Prompt
 
@@ -34,8 +38,7 @@ async def test_context_that_is_never_answered_is_bounded(build: Any, autojump_cl
         if not fields:
             assert (await client.closed()).reason == "Request contains an invalid argument."
             return
-        session = world.service.connections[0]._session
-        assert session.cost.total < 131_072
+        assert world.service.connections[0]._session.cost.total < 131_072
 
 
 @pytest.mark.parametrize("fields", [{}, COMPRESSED])
@@ -232,3 +235,56 @@ async def test_connections_that_are_refused_are_bounded(build: Any, autojump_clo
             assert await (await world.stream()).receive_some() == b""
         await trio.sleep(5)
         await world.ready()
+
+
+async def test_open_calls_are_bounded(build: Any, autojump_clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "MOST_CALLS", 3)
+    async with build() as world:
+        client = await world.ready(tools=[{"functionDeclarations": [{"name": "f"}]}])
+        await client.text("call f f")
+        first = (await client.until("toolCall"))[-1]["toolCall"]["functionCalls"]
+        await client.text("call f f")
+        seen = await client.until("toolCallCancellation")
+        assert seen[-1]["toolCallCancellation"]["ids"] == [first[0]["id"]]
+        assert len(world.service.connections[0]._session._calls) == 3
+
+
+HELD = """
+shows = "everything is kept back"
+[[step]]
+on = "{moment}"
+times = 0
+do = "{action}"
+{more}
+"""
+
+
+@pytest.mark.parametrize(
+    ("moment", "action", "more"),
+    [("setupComplete", "delay", "seconds = 3600"), ("audio", "say", 'text = "x"\nafter = 3600')],
+)
+async def test_what_a_scenario_keeps_back_is_bounded(
+    build: Any, autojump_clock: Any, monkeypatch: pytest.MonkeyPatch, moment: str, action: str, more: str
+) -> None:
+    monkeypatch.setattr(stage, "MOST_HELD", 20)
+    script = parse(HELD.format(moment=moment, action=action, more=more))
+    async with build(scenario=script) as world:
+        client = await world.client()
+        await client.send({"setup": {"model": "models/gemini-3.8-live"}})
+        await trio.sleep(1)
+        sound = {"realtimeInput": {"audio": {"mimeType": "audio/pcm", "data": "AAAAAAAA"}}}
+        for message in [{"realtimeInput": {"text": "x" * 200}}, *[sound] * 30]:
+            with suppress(trio.BrokenResourceError):
+                await client.send(message)
+            await trio.sleep(0.2)
+        assert world.service.connections == ()
+        assert world.states()[-1] == "closed 1006"
+
+
+def test_a_long_request_is_not_pondered_for_long() -> None:
+    """Both took most of a minute when all of it counted."""
+    declared = [Declared("get_weather", "The weather in a city.", {"properties": {"city": {"type": "string"}}})]
+    begun = time.process_time()
+    assert len(respond("weather in paris and in london " * 2000, [], declared, search=True)) < 100
+    assert respond("time in the weather " * 2000, [Exchange("user", "in the weather " * 9999)], [], search=True)
+    assert time.process_time() - begun < 5

@@ -276,6 +276,14 @@ async def test_messages_are_joined(build: Any, autojump_clock: Any, audio: Any, 
     assert len(seen) < len(plain) / 2
 
 
+@pytest.mark.parametrize("count", range(1, 7))
+async def test_a_joined_turn_is_complete_all_the_same(build: Any, autojump_clock: Any, count: int) -> None:
+    async with build(scenario=scripted(f'on = "modelTurn"\ntimes = 0\ndo = "join"\ncount = {count}')) as world:
+        client = await world.ready()
+        await client.text("one")
+        await client.until("turnComplete")
+
+
 async def test_conditions(build: Any, autojump_clock: Any) -> None:
     step = 'on = "turn"\nof = "connection"\nturn = 2\ntimes = 0\ndo = "send"\nmessage = { hit = 1 }'
     other = 'on = "text"\nconnection = 2\nhaving = "open_call"\ndo = "send"\nmessage = { call = 1 }'

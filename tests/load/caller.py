@@ -1,0 +1,183 @@
+"""One light client of the Live API: it speaks in real time and takes note of when it is answered.
+
+Frames are made beforehand, unmasked in effect (RFC 6455 allows a mask of zeros), and sound that comes is measured by
+the length of its base64: so a client costs little of what the service has to spend on it.
+"""
+
+import base64
+import json
+import math
+import re
+import struct
+from collections.abc import Iterator
+
+import attrs
+import trio
+
+PATH = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent?key=load"
+SETUP = {
+    "setup": {
+        "model": "models/gemini-3.8-live",
+        "generationConfig": {"responseModalities": ["AUDIO"]},
+        "inputAudioTranscription": {},
+        "outputAudioTranscription": {},
+        "contextWindowCompression": {"slidingWindow": {}},
+    }
+}
+PIECE = 0.02  # seconds of sound in a message, as microphones give it
+_PIECE_BYTES = 640
+_FINAL, _TEXT, _MASKED, _LONG, _LONGER = 0x80, 0x1, 0x80, 126, 127
+_TYPED = re.compile(rb'"data":\s*"([^"]*)"')
+_HEARD = re.compile(rb'"inputTranscription":\s*\{\s*"text":\s*"([^"]*)"')
+
+
+def frame(message: object) -> bytes:
+    """Gives the whole frame of a text message."""
+    payload = json.dumps(message).encode()
+    head = bytes([_FINAL | _TEXT])
+    if len(payload) < _LONG:
+        head += bytes([_MASKED | len(payload)])
+    else:
+        head += bytes([_MASKED | _LONG]) + struct.pack(">H", len(payload))
+    return head + bytes(4) + payload
+
+
+def sound(pcm: bytes) -> list[bytes]:
+    """Gives the frames of 16 kHz s16le mono, a piece each."""
+    padded = pcm + bytes(-len(pcm) % _PIECE_BYTES)
+    pieces = [padded[start : start + _PIECE_BYTES] for start in range(0, len(padded), _PIECE_BYTES)]
+    return [
+        frame({"realtimeInput": {"audio": {"mimeType": "audio/pcm;rate=16000", "data": base64.b64encode(p).decode()}}})
+        for p in pieces
+    ]
+
+
+SILENCE = sound(bytes(_PIECE_BYTES))[0]
+
+
+@attrs.frozen
+class Question:
+    """One thing to say, as frames, and the words it has."""
+
+    frames: list[bytes]
+    text: str
+
+    @classmethod
+    def of(cls, pcm: bytes, text: str) -> "Question":
+        """Makes a question of its sound."""
+        return cls(sound(pcm), text)
+
+
+@attrs.define
+class Caller:
+    """One conversation for ever. `slips` are the seconds by which it sent late itself, one for each piece.
+
+    `waits` are from the last sound of a question to the first of its answer; `lateness` is by how much each piece of an
+    answer came after the moment at which a listener who began at once would have needed it, 0 for most.
+    """
+
+    number: int
+    questions: list[Question]
+    slips: list[float] = attrs.field(factory=list)
+    waits: list[float] = attrs.field(factory=list)
+    lateness: list[float] = attrs.field(factory=list)
+    asked: int = 0
+    understood: int = 0
+    unanswered: int = 0
+    _ended: float = math.nan
+    _plays_until: float = 0.0
+    _heard: str = ""
+    _complete: trio.Event = attrs.field(factory=trio.Event)
+
+    def forget(self) -> None:
+        """Begins the measurement."""
+        for kept in (self.slips, self.waits, self.lateness):
+            kept.clear()
+        self.asked = self.understood = self.unanswered = 0
+
+    async def run(self, host: str, port: int) -> None:
+        """Asks one question after the other until it is cancelled."""
+        stream = await trio.open_tcp_stream(host, port)
+        async with stream:
+            key = base64.b64encode(bytes(16)).decode()
+            head = f"GET {PATH} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            await stream.send_all(f"{head}Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
+            await stream.send_all(frame(SETUP))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._listen, stream)
+                await self._talk(stream)
+
+    async def _talk(self, stream: trio.SocketStream) -> None:
+        due = trio.current_time()
+        for piece in self._speech():
+            due += PIECE
+            await trio.sleep_until(due)
+            self.slips.append(trio.current_time() - due)
+            await stream.send_all(piece)
+
+    def _speech(self) -> Iterator[bytes]:
+        """Yields the frames of questions with silence until each is answered and the answer has been heard."""
+        turn = self.number
+        while True:
+            question = self.questions[turn % len(self.questions)]
+            self._complete, self._heard = trio.Event(), ""
+            self._ended = math.nan
+            yield from question.frames
+            self._ended = trio.current_time()
+            self.asked += 1
+            for _ in range(round(20 / PIECE)):
+                yield SILENCE
+                if self._complete.is_set():
+                    break
+            else:
+                self.unanswered += 1
+            self.understood += self._heard.strip() == question.text
+            for _ in range(25 + self.number % 25):
+                yield SILENCE
+            turn += 1
+
+    async def _listen(self, stream: trio.SocketStream) -> None:
+        data = bytearray()
+        while b"\r\n\r\n" not in data:
+            data += await stream.receive_some(65_536)
+        del data[: data.index(b"\r\n\r\n") + 4]
+        while True:
+            while (payload := _cut(data)) is not None:
+                self._hear(payload)
+            more = await stream.receive_some(65_536)
+            if not more:
+                return
+            data += more
+
+    def _hear(self, payload: bytes) -> None:
+        found = _TYPED.search(payload)
+        if found is not None:
+            self._sound(trio.current_time(), len(found[1]) * 3 / 4 / 48_000)
+        for words in _HEARD.findall(payload):
+            self._heard += words.decode()
+        if b'"turnComplete"' in payload:
+            self._complete.set()
+
+    def _sound(self, now: float, seconds: float) -> None:
+        if not math.isnan(self._ended):
+            self.waits.append(now - self._ended)
+            self._ended = math.nan
+            self._plays_until = now
+        self.lateness.append(max(0.0, now - self._plays_until))
+        self._plays_until = max(now, self._plays_until) + seconds
+
+
+def _cut(data: bytearray) -> bytes | None:
+    """Takes the first frame's payload from what has come, if all of it is there; frames are unmasked and whole."""
+    start, size = 2, data[1] if len(data) > 1 else _LONGER + 1
+    if size == _LONG and len(data) >= 4:
+        start, (size,) = 4, struct.unpack_from(">H", data, 2)
+    elif size == _LONGER and len(data) >= 10:
+        start, (size,) = 10, struct.unpack_from(">Q", data, 2)
+    elif size >= _LONG:
+        return None
+    if len(data) < start + size:
+        return None
+    payload = bytes(data[start : start + size])
+    del data[: start + size]
+    return payload
