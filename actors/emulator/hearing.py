@@ -192,4 +192,7 @@ def _decoder(rules: str, ways: Mapping[str, tuple[str, ...]], beams: Mapping[str
         decoder.add_word(entry, phones, index == len(entries))
     decoder.add_jsgf_string("rules", rules)
     decoder.activate_search("rules")
+    decoder.start_utt()  # the first utterance of a decoder is judged otherwise than all that follow
+    decoder.process_raw(_RUN, no_search=False, full_utt=False)
+    decoder.end_utt()
     return decoder
