@@ -88,7 +88,7 @@ class Caller:
                 nursery.start_soon(self._play, socket)
                 try:
                     while True:
-                        self._take(await socket.get_message())
+                        await self._take(socket, await socket.get_message())
                 finally:
                     with trio.move_on_after(2, shield=True):
                         await socket.send_message('{"type":"end"}')
@@ -114,7 +114,7 @@ class Caller:
             self.played += min(ready, 2400)
             await socket.send_message(json.dumps({"type": "heard", "position": int(self.played)}))
 
-    def _take(self, frame: str | bytes) -> None:
+    async def _take(self, socket: ws.WebSocketConnection, frame: str | bytes) -> None:
         if isinstance(frame, bytes):
             (position,) = HEADER.unpack_from(frame)
             self.received = position + (len(frame) - HEADER.size) // 2
@@ -123,6 +123,10 @@ class Caller:
         kind, event = message["type"], message.get("event")
         if kind == "whole":
             self.whole = True
+        elif kind == "flush":
+            at, self.played, self.whole = int(self.played), message["until"], True
+            self.received = max(self.received, message["until"])
+            await socket.send_message(json.dumps({"type": "flushed", "id": message["id"], "position": at}))
         elif kind == "mic":
             self.acknowledged = message["received"]
         elif event == "turn.first_audio":

@@ -1,0 +1,1 @@
+"""The gateway: ephemeral tokens, the web client, and relayed conversations. FastAPI on Hypercorn and Trio."""
