@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
+from pipeline.events import Bus, ToolEnded, milliseconds
 from pipeline.messages import ToolCalled
 from pipeline.plan import Plan
 from tools.consent import Consent, asked_for
@@ -66,6 +67,7 @@ class Docket:
     """The books of dispatch. Every call in it is answered, cancelled or void in the end."""
 
     plan: Plan = attrs.field(factory=Plan)
+    bus: Bus = attrs.field(factory=Bus)
     consent: Consent = attrs.field(init=False)
     _runs: list[Run] = attrs.field(factory=list, init=False)
     _kept: list[_Kept] = attrs.field(factory=list, init=False)
@@ -133,6 +135,14 @@ class Docket:
     def stranded(self) -> tuple[Run, ...]:
         """Gives the runs that are still open: to an incarnation that begins, those of the one before it."""
         return tuple(self._runs)
+
+    def close(self) -> None:
+        """The conversation is over: what is still open was cancelled by that, and the bus is told."""
+        for run in self._runs:
+            for call in run.calls:
+                elapsed = milliseconds(self.bus.clock() - run.began)
+                self.bus.publish(ToolEnded(id=call.id, name_=call.name, ms=elapsed, outcome="cancelled"))
+        self._runs = []
 
     def _keep(self, run: Run, now: float) -> None:
         assert run.answer is not None  # noqa: S101 - kept are answers

@@ -41,6 +41,10 @@ _INAUDIBLE, _QUIETEST = 60.0, 2_000.0
 _FAINT = 0.01  # of the peak: what is below is cut off at both ends, but for the margin
 _BEFORE, _AFTER = RATE * 3 // 10, RATE // 10  # a soft first sound needs more room than a last one
 _RUN = bytes(2 * RATE // 10)  # silence run through the decoder before and after, lest speech be cut off at its edge
+# A decoder judges the first loud sound of its life otherwise than all that follow: so it is noise, nobody's speech.
+_PRACTICE = np.concatenate(
+    [np.random.default_rng(seed).normal(0, size, RATE // 4) for seed, size in enumerate((200, 6000, 6000, 200))]
+)
 _UNLIKELY = -7.5  # thousandths of the decoder's own log score a frame
 _WORSE = -0.03  # of the log of the scores' ratio: so much worse than a row of sounds a request may fit
 _UNEXPLAINED = 0.3
@@ -192,7 +196,8 @@ def _decoder(rules: str, ways: Mapping[str, tuple[str, ...]], beams: Mapping[str
         decoder.add_word(entry, phones, index == len(entries))
     decoder.add_jsgf_string("rules", rules)
     decoder.activate_search("rules")
-    decoder.start_utt()  # the first utterance of a decoder is judged otherwise than all that follow
-    decoder.process_raw(_RUN, no_search=False, full_utt=False)
+    decoder.set_cmn(_MEAN)
+    decoder.start_utt()
+    decoder.process_raw(_PRACTICE.astype("<i2").tobytes(), no_search=False, full_utt=False)
     decoder.end_utt()
     return decoder

@@ -199,6 +199,18 @@ async def test_a_restart_of_dispatch_leaves_nothing_unanswered(
     assert said(near, "noon" if runs_made == 2 else "nobody knows whether it was done")
 
 
+async def test_a_call_that_the_end_of_the_conversation_cuts_off_is_told_to_be_cancelled(
+    autojump_clock: object, talking: Talking, tmp_path: Path
+) -> None:
+    (tmp_path / "slow.py").write_text(SLOW.format(options="", seconds=2))
+    async with talking(QUESTION, tools__use=["slow.py"]) as (near, _far):
+        await near.until(lambda: near.named("tool.call"))
+        await trio.sleep(1)
+    results = near.named("tool.result")
+    assert [event.outcome for event in results] == ["cancelled"]
+    assert 1000 <= results[0].ms < 1100
+
+
 async def test_tools_that_come_late_are_named_at_the_next_boundary_without_losing_the_session(
     autojump_clock: object, talking: Talking
 ) -> None:

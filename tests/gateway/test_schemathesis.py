@@ -41,8 +41,9 @@ def test_it_finds_nothing_where_no_key_is_asked_for(open_gateway: Any) -> None:
 
 def test_it_finds_nothing_with_a_sessions_secret(open_gateway: Any) -> None:
     with open_gateway.client() as page:
-        token = page.post("/api/token").json()
-    bearer = f"Authorization: Bearer {token['session_secret']}"
+        answer = page.post("/api/token")
+    assert answer.status_code == 201, answer.text
+    bearer = f"Authorization: Bearer {answer.json()['session_secret']}"
     examine(open_gateway, "--include-path-regex", "^/api/(tools|sessions)/", "--header", bearer)
 
 

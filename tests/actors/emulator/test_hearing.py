@@ -98,6 +98,12 @@ def test_requests_are_understood(hearing: Hearing, spoken: Spoken) -> None:
     assert len(missed) <= 1, missed
 
 
+def test_what_is_heard_first_is_understood_like_all_that_follows(hearing: Hearing, spoken: Spoken) -> None:
+    for text in REQUESTS[::4]:
+        sound = pcm(spoken(text))
+        assert Hearing().understand(sound) == hearing.understand(sound)
+
+
 def test_requests_are_understood_over_noise(hearing: Hearing, spoken: Spoken) -> None:
     """Measured, each voice having a third of them, at 20 dB: 12 of 13, and the story missed."""
     missed = [
