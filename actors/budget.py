@@ -25,6 +25,7 @@ class Budget:
     bus: Bus
     _warned: bool = attrs.field(default=False, init=False)
     _saved_at: float = attrs.field(default=-math.inf, init=False)
+    _turn: int = attrs.field(default=0, init=False)  # the latest that was heard of
 
     async def run(self) -> None:
         """Runs until the budget is used up and the goodbye said, or it is cancelled."""
@@ -40,6 +41,7 @@ class Budget:
     def _count(self, event: Event) -> None:
         if isinstance(event, Usage):
             self.purse.use(event.counts)
+        self._turn = max(self._turn, getattr(event, "turn", None) or 0)
 
     def _used_up(self, now: float) -> bool:
         """Counts the time, warns once, and tells whether a limit is reached."""
@@ -63,17 +65,21 @@ class Budget:
             self.bus.publish(Trouble(what, error.errno or 0, "other conversations of today do not count it"))
 
     async def _goodbye(self, events: Subscription) -> None:
-        """Has the model say goodbye, waits until that was heard, and asks the program to end."""
+        """Has the model say goodbye, waits until that was heard, and asks the program to end.
+
+        The counts of a reply come before its end, so the reply that used the budget up is often still to be heard.
+        """
         most = self.purse.used()[0]
         self.bus.publish(Notice(f"the budget is used up: {most}; saying goodbye"))
         with trio.move_on_after(GOODBYE_WITHIN):
             words = self.purse.budget.goodbye
             await self.requests.send(Say(words))
-            asked = False
+            before = math.inf
             async for event in events:
                 self._count(event)
-                asked = asked or (isinstance(event, Transcript) and event.who == "user" and words in event.text)
-                if asked and isinstance(event, TurnEnded) and event.outcome == "completed":
+                if isinstance(event, Transcript) and event.who == "user" and words in event.text:
+                    before = min(before, self._turn)
+                if isinstance(event, TurnEnded) and event.turn > before and event.outcome == "completed":
                     break
         self._save()
         self.bus.publish(Farewell(f"the budget is used up: {most}"))

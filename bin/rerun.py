@@ -6,6 +6,8 @@ recorded frames at theirs; tools answer what they answered. All between them is 
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import attrs
 import trio
@@ -78,6 +80,8 @@ def plan_of(taped: Taped, far: FarEnd, sounds: Iterator[Block], out: Rerun, zero
         tables = tomllib.loads(taped.plan)
     except tomllib.TOMLDecodeError as error:
         raise BadRecording(f"the plan of {taped.path} is damaged: {error}") from None
+    for name in _used(tables):
+        _refuse_its_code(name, taped.path)
     tables["tools"] = {"google_search": tables.get("tools", {}).get("google_search", False), "use": []}
     actors = tables.setdefault("actors", {})
     used = [actors.get(name, {}).get("use") for name in ("microphone", "playback")]
@@ -102,6 +106,24 @@ def plan_of(taped: Taped, far: FarEnd, sounds: Iterator[Block], out: Rerun, zero
     plan.set("state.toolbox.inline", value=True)
     plan.set("budget.file", "")  # a replay is not paid for
     return plan
+
+
+def _used(table: Mapping[str, Any]) -> Iterator[str]:
+    """Gives every name of a class in a plan."""
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _used(value)
+        elif key == "use" and isinstance(value, str):
+            yield value
+
+
+def _refuse_its_code(name: str, folder: Path) -> None:
+    """BadRecording where a class would be read from the recording, which may be a stranger's."""
+    place = Path.cwd().joinpath(*name.partition(":")[0].split(".")).resolve()
+    if place.is_relative_to(folder.resolve()) and (place.is_dir() or place.with_suffix(".py").exists()):
+        raise BadRecording(
+            f"{folder} names {name!r}, which is code in the recording itself; move it out if you trust it"
+        )
 
 
 def messages(sent: Sequence[tuple[float, int, Line]]) -> Iterator[Line]:

@@ -16,6 +16,7 @@ from bin.arrange import Arrangement, arrange, serve_locally
 from bin.ending import Ending
 from pipeline.conversation import Conversation, converse
 from pipeline.events import Bus
+from pipeline.graph import check
 from telemetry.sinks import Listening, Occasion, listening
 
 if TYPE_CHECKING:
@@ -47,7 +48,11 @@ async def _main(arrangement: Arrangement, options: argparse.Namespace) -> int:
 
 @asynccontextmanager
 async def listened(arrangement: Arrangement, options: argparse.Namespace) -> AsyncIterator[Listening]:
-    """Opens everything that listens to a conversation, and says at the end what any of it has missed."""
+    """Opens everything that listens to a conversation, and says at the end what any of it has missed.
+
+    PlanError before anything is opened: a folder for a recording must be empty, also after a plan that was wrong.
+    """
+    check(arrangement.plan)
     bus = Bus(arrangement.environment.secrets())
     occasion = Occasion.of(bus, arrangement.plan, arrangement.environment, vars(options) | {"who": arrangement.who})
     if not options.quiet:

@@ -169,7 +169,9 @@ class Laminar:
 
     def _redacted(self, span: Span) -> Span:
         """Gives the span without what has become a secret since its events were published."""
-        span.attributes = self.bus.secrets.redacted(span.attributes)
+        redacted = self.bus.secrets.redacted
+        span.attributes = redacted(span.attributes)
+        span.events = [attrs.evolve(mark, attributes=redacted(mark.attributes)) for mark in span.events]
         return span
 
 

@@ -1,7 +1,6 @@
 """What a terminal shows of a conversation: plain lines, one for each thing a person would want to know."""
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
@@ -10,14 +9,14 @@ import attrs
 
 from pipeline import events as e
 from pipeline.secrets import Secrets
-from telemetry.writer import writing
+from telemetry.writer import pour, writing
 
 # What a far end sends must not steer the terminal or begin a line of its own.
 _STEERING = dict.fromkeys([*range(32), *range(127, 160)], " ")
 
 
 def _print(line: str) -> None:
-    """Writes past Python's buffer where there is a file: its lock, held by a blocked write, would stop the exit."""
+    """Writes to standard output, past its buffer where there is a file."""
     encoding = sys.stdout.encoding or "utf-8"
     shown = f"{line}\n".encode(encoding, "replace")
     try:
@@ -25,8 +24,7 @@ def _print(line: str) -> None:
     except OSError:  # no file but a buffer of a program's own
         print(shown.decode(encoding), end="", flush=True)  # noqa: T201 - its job
         return
-    while shown:
-        shown = shown[os.write(number, shown) :]
+    pour(number, shown)
 
 
 @attrs.define

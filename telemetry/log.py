@@ -59,4 +59,5 @@ def encoded(line: Mapping[str, object]) -> str:
     try:
         return msgspec.json.encode(line, enc_hook=str).decode()
     except (UnicodeEncodeError, TypeError):  # half a character, or keys that are no text
-        return json.dumps(line, default=str, skipkeys=True)
+        told = json.dumps(line, default=str, skipkeys=True, ensure_ascii=False)
+        return told.encode(errors="replace").decode()  # half a character is no JSON that others read

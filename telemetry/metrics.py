@@ -20,6 +20,7 @@ MOST_NAMES = 100  # of tools and codes that a far end may make up; the rest is c
 MILLI = 1e-3
 LATENCY = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 SHORT = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+WIDE = (*SHORT, 10.0, 30.0)
 TO_WIRE = ("microphone", "gate", "uplink", "socket")
 UP = ("CONNECTED", "INTERRUPTED")
 
@@ -38,12 +39,12 @@ class _Family:
             return Histogram(f"assistant_{name}", help_text, labels, registry=registry, buckets=buckets)
 
         self.latency = histogram("turn_latency_seconds", "From the last word to the first sound", LATENCY)
-        self.part = histogram("turn_part_seconds", "The parts of that latency", SHORT + LATENCY[9:], "part")
+        self.part = histogram("turn_part_seconds", "The parts of that latency", WIDE, "part")
         self.to_wire = histogram("mic_to_wire_seconds", "From the last word to the socket", SHORT)
         self.turns = counter("turns", "Replies that are over", "outcome")
         self.heard = counter("heard_seconds", "Reply sound that was heard")
         self.silence = histogram("interruption_silence_seconds", "From the word on the wire to silence", SHORT)
-        self.gap = histogram("reconnect_gap_seconds", "Without a link, until it stood again", SHORT + LATENCY[9:])
+        self.gap = histogram("reconnect_gap_seconds", "Without a link, until it stood again", WIDE)
         self.reconnects = counter("reconnects", "Links made again", "session")
         self.lost = counter("speech_lost_seconds", "Speech that was let go for want of room")
         self.tool = histogram("tool_seconds", "How long tools took", LATENCY, "tool")

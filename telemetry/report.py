@@ -7,35 +7,38 @@ recording is escaped, and a content security policy lets the page load nothing a
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from html import escape
 from pathlib import Path
 from string import Template
 
+from pipeline.errors import BadRecording
 from pipeline.events import PARTS
 from telemetry.report_charts import depth, distributions, table, timeline, waterfall
 from telemetry.report_sound import Sound, sound_of
 from telemetry.report_story import Story, Turn, quantile
 from telemetry.tape_reading import Taped
 
+CONTROLS = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")  # no page may hold these
 PAGE = Path(__file__).with_name("report_page")
 SHOWN_VERSIONS = ("product", "python", "platform", "began", "content")
 
 
 def page(taped: Taped) -> str:
-    """Gives the page; BadRecording where the sound cannot be read."""
+    """Gives the page; BadRecording where the events are damaged."""
     story = Story.of(taped)
-    sound = sound_of(taped.sound) if taped.sound is not None else None
+    sound, silent = _sound(taped)
     style, script = ((PAGE / name).read_text("utf-8") for name in ("page.css", "page.js"))
     template = Template((PAGE / "page.html").read_text("utf-8"))
-    return template.substitute(
+    text = template.substitute(
         policy=escape(_policy(style, script)),
         style=style,
         script=script,
         title=escape(f"Conversation of {_day(taped.versions.get('began'))}"),
         summary=_summary(taped, story),
-        player=_player(sound, taped),
+        player=_player(sound, silent),
         timeline=timeline(story, taped.seconds, sound, taped.sound_at),
         offset=f"{taped.sound_at:.6f}",
         turns=_turns(story),
@@ -44,6 +47,7 @@ def page(taped: Taped) -> str:
         faults=_faults(story),
         about=_about(taped),
     )
+    return CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text).encode(errors="replace").decode()
 
 
 def _policy(style: str, script: str) -> str:
@@ -67,13 +71,24 @@ def _summary(taped: Taped, story: Story) -> str:
         "tokens": f"{story.tokens:,}".replace(",", "\u202f") if story.tokens else "unknown",
     }
     cut = "" if taped.whole else '<p class="warning">This recording has no end: the program was stopped hard.</p>'
+    if taped.lost:
+        cut += f'<p class="warning">It is not whole: the disk was too slow for {taped.lost} pieces of it.</p>'
     return cut + "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(fact)}</dd></div>" for name, fact in facts.items())
 
 
-def _player(sound: Sound | None, taped: Taped) -> str:
+def _sound(taped: Taped) -> tuple[Sound | None, str]:
+    """Gives the sound, or why there is none: a recording that a crash has damaged has all else to show."""
+    if taped.sound is None:
+        return None, "it was recorded without sound" if taped.content != "full" else "there is none in the folder"
+    try:
+        return sound_of(taped.sound), ""
+    except BadRecording as error:
+        return None, str(error)
+
+
+def _player(sound: Sound | None, silent: str) -> str:
     if sound is None:
-        why = "it was recorded without sound" if taped.content != "full" else "there is none in the folder"
-        return f'<p class="warning">No sound: {escape(why)}.</p>'
+        return f'<p class="warning">No sound: {escape(silent)}.</p>'
     return f'<audio id="sound" controls preload="metadata" src="{sound.uri}"></audio>'
 
 

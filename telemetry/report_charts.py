@@ -77,7 +77,7 @@ def depth(points: Sequence[tuple[float, float]], seconds: float) -> str:
 
 def table(label: str, head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Makes a table of cells that are markup already."""
-    top = "".join(f'<th scope="col">{one}</th>' for one in head)
+    top = "".join(f'<th scope="col">{escape(one)}</th>' for one in head)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     inner = f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
     return f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(label)}">{inner}</div>'
@@ -116,7 +116,7 @@ def _voice(who: str, heights: Sequence[float], begin: float, end: float) -> str:
 def _span(kind: str, begin: float, end: float, top: float, height: float, title: str) -> str:
     width = max(end - begin, 0.5)
     return (
-        f'<rect class="{kind}" x="{begin:.2f}" width="{width:.2f}" y="{top}" height="{height}">'
+        f'<rect class="{escape(kind)}" x="{begin:.2f}" width="{width:.2f}" y="{top}" height="{height}">'
         f"<title>{escape(title)}</title></rect>"
     )
 

@@ -1,10 +1,13 @@
 """A recording told as a story: turns with what was said, tools, gaps in the link, faults. From events alone."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import attrs
 
+from pipeline.errors import BadRecording
+from pipeline.events import PARTS
 from telemetry.tape_reading import Line, Taped
 
 
@@ -76,9 +79,13 @@ class Story:
         """Reads the events of a recording."""
         story = cls()
         for event in taped.events:
-            take = getattr(story, "_" + str(event.get("event", "")).replace(".", "_"), None)
-            if take is not None:
-                take(event, float(event["t"]))
+            take = story._told.get(str(event.get("event")))
+            try:
+                if take is not None:
+                    take(story, event, float(event["t"]))
+            except (TypeError, ValueError, AttributeError, OverflowError) as error:
+                found = f"{event.get('event')} at {event['t']} s: {error}"
+                raise BadRecording(f"the events of {taped.path} are damaged, in {found}") from error
         if story._speaking is not None:
             story.speech.append((story._speaking, taped.seconds))
         if story._down is not None:
@@ -112,14 +119,14 @@ class Story:
 
     def _turn_first_audio(self, event: Line, t: float) -> None:
         turn = self._turn(event)
-        turn.first_audio, turn.latency_ms = t, event.get("latency_ms")
+        turn.first_audio, turn.latency_ms = t, _number(event.get("latency_ms"))
 
     def _turn_timed(self, event: Line, _t: float) -> None:
-        parts = event.get("parts")
-        self._turn(event).parts = parts if isinstance(parts, Mapping) else {}
+        parts = event.get("parts") or {}
+        self._turn(event).parts = {name: _number(parts[name]) for name in PARTS if name in parts}
 
     def _turn_interrupted(self, event: Line, _t: float) -> None:
-        self._turn(event).silent_after_ms = event.get("silent_after_ms")
+        self._turn(event).silent_after_ms = _number(event.get("silent_after_ms"))
         self.interruptions.append(event)
 
     def _turn_end(self, event: Line, t: float) -> None:
@@ -143,7 +150,7 @@ class Story:
     def _tool_result(self, event: Line, t: float) -> None:
         tool = self._calls.pop(str(event.get("id")), None)
         if tool is not None:
-            tool.end, tool.ms, tool.outcome = t, event.get("ms"), str(event.get("outcome"))
+            tool.end, tool.ms, tool.outcome = t, _number(event.get("ms")), str(event.get("outcome"))
 
     def _session_state(self, event: Line, t: float) -> None:
         if event.get("to") == "DISCONNECTED":
@@ -153,7 +160,7 @@ class Story:
             self._down = None
 
     def _session_resumed(self, event: Line, _t: float) -> None:
-        self.resumed.append(event)
+        self.resumed.append({**event, "gap_ms": _number(event.get("gap_ms"))})
 
     def _error(self, event: Line, _t: float) -> None:
         self.faults.append(event)
@@ -179,6 +186,30 @@ class Story:
             edge = found.get(name, {})
             self.depths.setdefault(name, [(0.0, 0.0)]).append((t, float(edge.get("waiting", 0))))
             self.dropped[name] = max(self.dropped.get(name, 0), int(edge.get("dropped", 0)))
+
+    _told: ClassVar[Mapping[str, Callable[..., None]]] = {
+        "turn.user_start": _turn_user_start,
+        "turn.user_end": _turn_user_end,
+        "turn.first_audio": _turn_first_audio,
+        "turn.timed": _turn_timed,
+        "turn.interrupted": _turn_interrupted,
+        "turn.end": _turn_end,
+        "transcript": _transcript,
+        "tool.call": _tool_call,
+        "tool.result": _tool_result,
+        "session.state": _session_state,
+        "session.resumed": _session_resumed,
+        "error": _error,
+        "actor.restart": _actor_restart,
+        "channel.drop": _channel_drop,
+        "loop.stall": _loop_stall,
+        "usage": _usage,
+        "gauges": _gauges,
+    }
+
+
+def _number(value: Any) -> float | None:  # noqa: ANN401 - JSON
+    return None if value is None else float(value)
 
 
 def quantile(values: Sequence[float], share: float) -> float:

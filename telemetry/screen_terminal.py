@@ -14,6 +14,8 @@ from typing import Any, Self
 
 import attrs
 
+from telemetry.writer import pour
+
 try:
     import termios
 except ImportError:  # Windows: a screen without keys
@@ -139,10 +141,10 @@ class Terminal:
         with contextlib.suppress(OSError):
             sys.stderr.flush()
             os.lseek(2, 0, os.SEEK_SET)
-            said = os.read(2, 1 << 16)
-            os.dup2(self._errors, 2)
-            if said:
-                os.write(2, said)
+            with os.fdopen(os.dup(2), "rb") as kept:
+                os.dup2(self._errors, 2)
+                while said := kept.read(1 << 16):
+                    os.write(2, said)
         os.close(self._errors)
 
     def _draw(self) -> None:
@@ -155,7 +157,8 @@ class Terminal:
                     return
                 lines, before, self._next = self._next, self._shown, None
                 self._shown = lines
-            self._write(_changes(before, lines))
+            with contextlib.suppress(OSError):
+                pour(self._out, _changes(before, lines))
 
     def _write(self, data: bytes) -> None:
         with contextlib.suppress(OSError):
@@ -164,9 +167,12 @@ class Terminal:
 
 
 def _changes(before: Sequence[str], lines: Sequence[str]) -> bytes:
-    """Gives what turns one picture into the next, as one piece: the rows that differ, each at its place."""
+    """Gives what turns one picture into the next, as one piece: the rows that differ, each at its place.
+
+    A row is emptied before and not after: the cursor stays on a last column that is written, and that would go, too.
+    """
     whole = len(before) != len(lines)
     rows = (
-        f"\x1b[{row};1H\x1b[0m{line}\x1b[K" for row, line in enumerate(lines, 1) if whole or line != before[row - 1]
+        f"\x1b[{row};1H\x1b[0m\x1b[K{line}" for row, line in enumerate(lines, 1) if whole or line != before[row - 1]
     )
     return (("\x1b[0m\x1b[2J" if whole else "") + "".join(rows)).encode("utf-8", "replace")

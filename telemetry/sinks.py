@@ -150,7 +150,8 @@ def _metrics(occasion: Occasion) -> Sink | None:
     return Metrics(occasion.model, occasion.settings.prices, writable(path), occasion.threads)
 
 
-SINKS: tuple[Callable[[Occasion], Sink | None], ...] = (_tape, _log, _trace, _laminar, _story, _metrics, _lines)
+# The recording comes last: it takes an empty folder only, and one that another sink's refusal left would be none.
+SINKS: tuple[Callable[[Occasion], Sink | None], ...] = (_log, _trace, _laminar, _story, _metrics, _lines, _tape)
 
 
 @attrs.define(eq=False)
@@ -160,6 +161,7 @@ class Listening:
     bus: Bus
     lost: dict[str, int] = attrs.field(factory=dict)
     _sinks: list[tuple[Sink, Subscription]] = attrs.field(factory=list)
+    _ended: set[str] = attrs.field(factory=set, init=False)
 
     def meet(self, conversation: Conversation) -> None:
         """Introduces the running conversation to those sinks that act on it."""
@@ -179,7 +181,7 @@ class Listening:
         """Publishes what was lost since the last time."""
         for sink, events in self._sinks:
             new = events.lost - self.lost.get(sink.name, 0)
-            if new:
+            if new and sink.name not in self._ended:
                 self.bus.publish(ListenerLost(sink.name, new))
                 self.lost[sink.name] = events.lost  # with this report, should it be lost there, too
 
@@ -196,9 +198,11 @@ class Listening:
         except BrokenPipeError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the conversation does not end for it
-            events.close()
             what, action = f"{sink.name} ended", "the conversation goes on without it"
             self.bus.publish(Trouble(what, type(error).__name__, action, detail=str(error)))
+        self._ended.add(sink.name)
+        async for _ in events:  # what it would have heard is lost
+            events.lost += 1
 
 
 @asynccontextmanager

@@ -117,6 +117,9 @@ class Spans:
         """The conversation is over: gives all that is still open, the session last."""
         if self._session is None:
             return []
+        over = self._session.end
+        for span in (*self._tools.values(), *(turn.span for turn in self._turns.values() if turn.ended_at is None)):
+            span.cover(span.start, over)
         left = [self._end_tool(tool, "cancelled") for tool in list(self._tools)]
         for number in sorted(self._turns):
             left += self._finish(self._turns.pop(number))
@@ -179,7 +182,9 @@ class Spans:
             }
             self._turn(event.turn, event.at).span.attributes |= found
 
-    def _tool_started(self, event: e.ToolStarted) -> None:
+    def _tool_started(self, event: e.ToolStarted) -> Iterator[Span]:
+        if event.id in self._tools:  # a service that gives an id twice: nothing more comes of the first
+            yield self._end_tool(event.id, "void")
         turn = self._turn(event.turn if event.turn is not None else self._latest, event.at)
         span = self._span(f"tool {event.name_}", "TOOL", turn.span, event.at)
         span.attributes |= {

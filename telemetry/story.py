@@ -1,6 +1,5 @@
 """The log of a running program: a line a turn, and one for each trouble, through structlog."""
 
-import os
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ from pipeline import events as e
 from pipeline.bus import WITHHELD
 from pipeline.errors import BadRecording
 from pipeline.secrets import Secrets
-from telemetry.writer import Writer, writing
+from telemetry.writer import Writer, pour, writing
 
 STDERR = 2
 QUIET = 10.0  # seconds in which the same line is not written again
@@ -22,9 +21,7 @@ Style = Literal["console", "json"]
 
 
 def _to_stderr(line: bytes) -> None:
-    """Writes past Python's buffer: its lock, held by a blocked write, would stop the exit."""
-    while line:
-        line = line[os.write(STDERR, line) :]
+    pour(STDERR, line)
 
 
 def _nothing() -> None:

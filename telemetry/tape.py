@@ -18,7 +18,7 @@ import trio
 
 from pipeline.bus import FULL, NONE, Bus, Content, Event, Subscription
 from pipeline.conversation import Conversation
-from pipeline.errors import AssistantError
+from pipeline.errors import AssistantError, BadRecording
 from pipeline.events import ActorRestarted, Gauges, Muted, Trouble
 from pipeline.messages import INPUT_RATE, Captured, Request, Say, Stop
 from pipeline.plan import Plan
@@ -58,6 +58,7 @@ class Tape:
     _blocks: int = attrs.field(default=0, init=False)
     _muted: Callable[[], bool] = attrs.field(default=bool, init=False)
     _ended: bool = attrs.field(default=False, init=False)
+    _events: Subscription | None = attrs.field(default=None, init=False)
     _queue: "queue.SimpleQueue[Work | None]" = attrs.field(factory=queue.SimpleQueue, init=False)
     _thread: threading.Thread | None = attrs.field(default=None, init=False)
     _token: trio.lowlevel.TrioToken = attrs.field(factory=trio.lowlevel.current_trio_token, init=False)
@@ -66,7 +67,10 @@ class Tape:
     def open(cls, path: Path, plan: Plan, bus: Bus, spans: Spans | None = None, *, threads: bool = True) -> Self:
         """Makes the folder, with plan and versions in it; BadRecording where it cannot be, or holds something."""
         tape = cls(bus, threads, spans, TapeFolder(empty_folder(path), level_of(plan), bus.secrets))
-        tape._folder.describe(written(plan, bus.secrets), versions())
+        try:
+            tape._folder.describe(written(plan, bus.secrets), versions())
+        except OSError as error:
+            raise BadRecording(f"cannot record into {path}: {error.strerror}; name another folder") from None
         if threads:
             tape._thread = threading.Thread(target=tape._work, name="tape", daemon=True)
             tape._thread.start()
@@ -93,6 +97,7 @@ class Tape:
 
     async def run(self, events: Subscription) -> None:
         """Keeps the events until the bus closes, then ends the recording; cancelled, it ends it as well."""
+        self._events = events
         try:
             async for event in events:
                 self._event(event)
@@ -179,6 +184,8 @@ class Tape:
             return
         if self._queue.qsize() >= LONGEST:
             self.lost += 1
+            if self._events is not None:  # so that it is told
+                self._events.lost += 1
         elif self._thread is None:
             self._write(work)
         else:

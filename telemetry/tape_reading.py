@@ -60,6 +60,12 @@ class Taped:
         return next((float(step["t"]) for step in self.steps if step.get("way") == "sound"), 0.0)
 
     @property
+    def lost(self) -> int:
+        """How much of it found the disk too slow, and is missing."""
+        lost = self.steps[-1].get("lost", 0) if self.whole else 0
+        return lost if isinstance(lost, int) else 0
+
+    @property
     def seconds(self) -> float:
         """How long it lasted."""
         return max((float(lines[-1]["t"]) for lines in (self.events, self.steps) if lines), default=0.0)

@@ -1,5 +1,7 @@
 """Writes what a listener has to say, in a thread of its own: a blocked terminal, pipe or disk stalls nobody else."""
 
+import os
+import select
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -18,6 +20,18 @@ PATIENCE = 1.0  # seconds at the end for what still waits
 
 def _nothing() -> None:
     """There is nothing to finish."""
+
+
+def pour(descriptor: int, data: bytes) -> None:
+    """Writes all of it past Python's buffers, and waits also where whoever shares the pipe has set it not to block.
+
+    Python's own lock, held by a blocked write, would stop the program's exit.
+    """
+    while data:
+        try:
+            data = data[os.write(descriptor, data) :]
+        except BlockingIOError:
+            select.select((), (descriptor,), ())
 
 
 @attrs.define(eq=False)

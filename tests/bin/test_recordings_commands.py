@@ -57,3 +57,34 @@ def test_a_tolerance_is_milliseconds(tape: Path, milliseconds: str, capsys: pyte
     with pytest.raises(SystemExit, match="2"):
         main(["replay", str(tape), "--tolerance", milliseconds])
     assert "write one above 0" in capsys.readouterr().err
+
+
+def test_a_plan_that_is_wrong_leaves_no_folder_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    words = ["talk", "--backend", "local", "--record", str(tmp_path / "new"), "--set", "actors.vad.colour=1"]
+    assert main(words) == 2
+    assert "actors.vad.colour is unknown" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(("place", "name"), [(".", "strange:Budget"), ("..", "tape.strange:Budget")])
+def test_code_in_a_recording_is_not_run(
+    tape: Path, place: str, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames = [
+        {"t": 0.0, "way": "dial"},
+        {"t": 0.1, "way": "mic", "at": 0.0, "position": 0, "audio": {"file": "microphone.pcm", "at": 0, "bytes": 2}},
+        {"t": 1.0, "way": "end"},
+    ]
+    (tape / "versions.json").write_text('{"format": 1, "content": "full"}')
+    (tape / "frames.jsonl").write_text("".join(json.dumps(frame) + "\n" for frame in frames))
+    (tape / "microphone.pcm").write_bytes(bytes(2))
+    (tape / "plan.toml").write_text(f'[actors.budget]\nuse = "{name}"\n')
+    (tape / "strange.py").write_text("raise SystemExit('it was run')")
+    monkeypatch.chdir(tape / place)
+    assert main(["replay", str(tape)]) == 2
+    assert "code in the recording itself" in capsys.readouterr().err

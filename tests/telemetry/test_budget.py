@@ -42,6 +42,15 @@ async def test_tokens_count_too_and_a_silent_model_does_not_keep_it(autojump_clo
     assert "tokens" in near.named("session.farewell")[0].reason
 
 
+async def test_the_reply_that_uses_it_up_is_not_taken_for_the_goodbye(
+    autojump_clock: object, watched: Watching
+) -> None:
+    async with watched("time-tokyo.flac", budget__tokens=10) as near:
+        await near.until(lambda: near.named("session.farewell"), 60)
+        assert [event.text for event in near.named("transcript") if event.final][-1] == "Goodbye!"
+        assert [(event.turn, event.outcome) for event in near.named("turn.end")] == [(1, "completed"), (2, "completed")]
+
+
 async def test_without_a_limit_the_actor_ends_at_once(autojump_clock: object, watched: Watching) -> None:
     async with watched("silence.flac") as near:
         await trio.sleep(300)

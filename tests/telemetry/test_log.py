@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, Self
 
 import attrs
+import msgspec
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from pipeline import events as e
 from pipeline.errors import BadRecording
-from telemetry.log import EventLog
+from telemetry.log import EventLog, encoded
 
 
 async def logged(path: Path, *events: e.Event, bus: e.Bus | None = None) -> list[dict[str, Any]]:
@@ -137,3 +138,7 @@ async def test_a_full_disk_ends_the_log_and_not_the_conversation(tmp_path: Path)
     assert told[-1].fields()["what"] == f"the event log {tmp_path / 'log'} ends: No space left on device"
     assert disk.closed
     assert len(disk.lines) == 1
+
+
+def test_half_a_character_is_json_that_others_read() -> None:
+    assert msgspec.json.decode(encoded({"text": "a\ud83d", "b": "é"})) == {"text": "a?", "b": "é"}

@@ -168,3 +168,11 @@ def test_the_dashboard_is_json_whose_panels_ask_for_something(root: Path) -> Non
     for panel in board["panels"]:
         assert panel["title"]
         assert all(target["expr"] for target in panel["targets"])
+
+
+def test_no_sample_comes_twice() -> None:
+    metrics = Metrics()
+    metrics.feed(e.TurnTimed(1, 100.0, {"gate": 1.0}))
+    metrics.feed(e.SessionResumed(1, 10.0, 0.0, 0.0))
+    lines = [line.rpartition(" ")[0] for line in metrics.exposition().decode().splitlines() if line[0] != "#"]
+    assert len(lines) == len(set(lines))

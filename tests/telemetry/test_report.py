@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from actors.audio.recording import FlacWriter
+from pipeline.errors import BadRecording
 from pipeline.events import PARTS
 from telemetry.report import page
 from telemetry.report_sound import outline
@@ -153,3 +154,56 @@ def test_an_outline_is_as_loud_as_the_sound() -> None:
     assert heights[50] == 1.0
     assert max(heights[:50] + heights[51:]) == 0.0
     assert outline(np.zeros(0, np.int16)) == [0.0]
+
+
+def test_parts_and_outcomes_of_a_strangers_recording_are_no_markup_either(folder: Path) -> None:
+    timed = {"t": 8.5, "event": "turn.timed", "turn": 1, "parts": {'x"><img src=x>': 5.0, "service": 1.0}}
+    ended = {"t": 8.6, "event": "turn.end", "turn": 1, "outcome": '"><img src=x>'}
+    said = {"t": 8.7, "event": "error", "what": "a\0b\x1b[2J", "code": 1, "action": ""}
+    with (folder / "events.jsonl").open("a") as file:
+        file.write("".join(json.dumps(event) + "\n" for event in (timed, ended, said)))
+    markup = page(Taped.read(folder))
+    assert "img" not in {tag for tag, _ in Reader(markup).tags}
+    assert not {"\0", "\x1b"} & set(markup)
+
+
+def test_half_a_character_makes_a_page_all_the_same(folder: Path) -> None:
+    (folder / "versions.json").write_text('{"format": 1, "began": "\\ud83d"}')
+    page(Taped.read(folder)).encode()
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"event": "turn.end", "turn": "x"},
+        {"event": "turn.first_audio", "turn": 1, "latency_ms": "x"},
+        {"event": "turn.interrupted", "turn": 1, "silent_after_ms": []},
+        {"event": "turn.timed", "turn": 1, "parts": {"service": "x"}},
+        {"event": "gauges", "edges": {"reply": 3}},
+    ],
+)
+def test_events_that_are_damaged_are_named(folder: Path, event: dict[str, Any]) -> None:
+    (folder / "events.jsonl").write_text(json.dumps({"t": 1.5, **event}) + "\n")
+    with pytest.raises(BadRecording, match=rf"are damaged, in {event['event']} at 1.5 s: "):
+        page(Taped.read(folder))
+
+
+@pytest.mark.parametrize("name", ["turn", "calls", "of", "last.asked", ""])
+def test_events_of_any_other_name_are_passed_over(folder: Path, name: str) -> None:
+    (folder / "events.jsonl").write_text(json.dumps({"t": 1.0, "event": name}) + "\n")
+    assert Story.of(Taped.read(folder)).turns == {}
+
+
+@pytest.mark.parametrize("left", [0, 10, 20_000])
+def test_a_sound_that_is_cut_short_leaves_the_rest_of_the_page(folder: Path, left: int) -> None:
+    with (sounding(folder) / "conversation.flac").open("r+b") as file:
+        file.truncate(left)
+    markup = page(Taped.read(folder))
+    assert re.search("No sound: .*conversation.flac", markup)
+    assert "1200 ms" in markup
+
+
+def test_what_the_disk_was_too_slow_for_is_said(folder: Path) -> None:
+    assert "not whole" not in page(Taped.read(folder))
+    (folder / "frames.jsonl").write_text('{"t": 9.0, "way": "end", "lost": 7}\n')
+    assert "too slow for 7 pieces" in page(Taped.read(folder))

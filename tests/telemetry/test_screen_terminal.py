@@ -64,7 +64,7 @@ def test_only_rows_that_changed_are_written(line: Line) -> None:
     line.seen = b""
     made.show([*ROWS[:5], "another", *ROWS[6:]])
     seen = line.until(lambda seen: b"another" in seen)
-    assert seen == b"\x1b[6;1H\x1b[0manother\x1b[K"
+    assert seen == b"\x1b[6;1H\x1b[0m\x1b[Kanother"
     line.seen = b""
     made.show(ROWS, afresh=True)
     assert b"\x1b[2J" in line.until(lambda seen: b"row 23" in seen)

@@ -215,3 +215,26 @@ def test_settings_that_make_no_sense_are_refused(telemetry: dict[str, Any], sent
     plan.set("telemetry", telemetry)
     with pytest.raises(PlanError, match=sentence):
         Occasion.of(Bus(), plan, Environment(), {})
+
+
+async def test_a_folder_stays_empty_where_another_sink_cannot_be_opened(tmp_path: Path) -> None:
+    options = {"record": str(tmp_path / "tape"), "trace": str(tmp_path / "no" / "trace")}
+    with pytest.raises(BadRecording, match="cannot write the trace"):
+        async with listening(occasion(tmp_path, options)):
+            pass
+    assert not (tmp_path / "tape").exists()
+
+
+async def test_what_a_sink_misses_after_its_end_is_counted_and_not_told_again(tmp_path: Path) -> None:
+    def full(_line: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    lines, other = Lines(write=full), Kept()
+    openers: tuple[Opener, ...] = (lambda _: lines, lambda _: other)
+    async with listening(occasion(tmp_path), openers) as listeners:
+        for number in range(5):
+            listeners.bus.publish(e.Notice(str(number)))
+            await trio.sleep(0.05)
+        listeners.tell_losses()
+    assert listeners.lost == {lines.name: 5}
+    assert [event.name for event in other.events] == ["notice"] * 5

@@ -129,7 +129,7 @@ def test_a_child_lies_within_its_parent_however_late_it_ends() -> None:
 def test_what_is_open_at_the_end_says_so() -> None:
     tool, turn, session = traced([(1.0, e.ToolStarted("c", "x", {}, 1)), (2.0, e.Notice("the last event"))])
     assert (tool.attributes["outcome"], turn.attributes["outcome"]) == ("cancelled", "failed")
-    assert (tool.end, session.end) == (1001.0, 1002.0)
+    assert (tool.end, turn.end, session.end) == (1002.0, 1002.0, 1002.0)
 
 
 def test_an_interruption_and_the_words_that_made_it_belong_to_two_turns() -> None:
@@ -200,3 +200,29 @@ def test_what_comes_before_the_first_turn_makes_none() -> None:
 
 def test_no_events_make_no_trace() -> None:
     assert traced([]) == []
+
+
+def test_what_the_end_cuts_off_lasts_until_the_end() -> None:
+    events: list[tuple[float, e.Event]] = [
+        (1.0, e.ToolStarted("c", "clock", {}, 1)),
+        (4.0, e.SessionStateChanged("CLOSING", "CLOSED", "closed by us")),
+    ]
+    tool, turn, session = traced(events)
+    assert [(span.start, span.end) for span in (tool, turn, session)] == [(1001.0, 1004.0)] * 3
+    assert [span.attributes["outcome"] for span in (tool, turn, session)] == ["cancelled", "failed", "completed"]
+
+
+def test_a_turn_that_is_over_does_not_grow_at_the_end() -> None:
+    ended = [(1.0, e.FirstAudio(1, None)), (2.0, e.TurnEnded(1, 10.0, "completed"))]
+    turn, session = traced([*ended, (4.0, e.SessionStateChanged("CLOSING", "CLOSED", "closed by us"))])
+    assert (turn.end, session.end) == (1002.0, 1004.0)
+
+
+def test_no_call_is_lost_where_two_have_one_id() -> None:
+    calls: list[tuple[float, e.Event]] = [
+        (1.0, e.ToolStarted("c", "clock", {}, 1)),
+        (2.0, e.ToolStarted("c", "clock", {}, 1)),
+        (3.0, e.ToolEnded("c", "clock", 1000.0, "ok")),
+    ]
+    first, second = named(traced(calls), "tool clock")
+    assert [(span.start, span.attributes["outcome"]) for span in (first, second)] == [(1001.0, "void"), (1002.0, "ok")]

@@ -46,6 +46,15 @@ async def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
         opened(tmp_path / "file" / "tape", Bus())
 
 
+async def test_a_disk_that_is_full_from_the_start_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_args: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(BadRecording, match=r"cannot record into .*tape: No space left on device; name another folder"):
+        opened(tmp_path / "tape", Bus())
+
+
 async def test_what_is_heard_is_kept_in_order(autojump_clock: object, tmp_path: Path) -> None:
     bus = Bus()
     tape = opened(tmp_path / "tape", bus, threads=False)
@@ -133,9 +142,12 @@ async def test_a_disk_that_hangs_costs_what_comes_meanwhile_and_no_time(
     for _ in range(50):
         tape.wire("dial", "")
     assert tape.lost >= 39
+    listener = bus.subscribe()
+    bus.publish(Notice("one event more"))
     bus.close()
     with trio.fail_after(5):
-        await tape.run(bus.subscribe())
+        await tape.run(listener)
+    assert listener.lost == 2, "the event and the end, which is told"
     stuck.set()
 
 

@@ -4,13 +4,14 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import trio
 import trio.lowlevel
 
 from pipeline.bus import Subscription
-from telemetry.writer import Writer, writing
+from telemetry.writer import Writer, pour, writing
 
 
 async def put(
@@ -106,3 +107,17 @@ async def test_it_takes_what_comes_after_a_failure_without_a_word() -> None:
     for _ in range(3):
         writer.put("x")
     assert (listener.lost, type(writer.error)) == (2, OSError)
+
+
+async def test_a_pipe_that_does_not_block_is_waited_for() -> None:
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    size = os.write(theirs, b"x" * 1_000_000)  # as much as it takes
+    listener = Subscription(8)
+    async with writing(partial(pour, theirs), listener) as writer:
+        writer.put(b"a line")
+        await trio.sleep(0.05)
+        await trio.to_thread.run_sync(os.read, ours, size)
+    assert (os.read(ours, 100), listener.lost) == (b"a line", 0)
+    os.close(ours)
+    os.close(theirs)
