@@ -1,0 +1,124 @@
+"""The far end's books: which blocks arrived on which link, what was sent in answer, which calls were answered."""
+
+import base64
+from collections import Counter, deque
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import trio
+
+from actors.emulator.connection import Observed
+from bin.soaking.findings import Findings
+from bin.soaking.recordings import BLOCK_BYTES
+from bin.soaking.script import Placed, Script, mark_of
+
+TURNS = 64  # of the far end's turns that are remembered
+
+
+@attrs.define(eq=False)
+class FarTurn:
+    """One turn as the far end sent it; `asked` is what it had heard whole when the turn began."""
+
+    connection: int
+    at: float
+    asked: tuple[Placed, ...]
+    pcm: bytearray = attrs.field(factory=bytearray, repr=False)
+    text: str = ""
+    outcome: str = ""
+    matched: bool = False
+
+
+@attrs.define(eq=False)
+class FarBooks:
+    """Takes everything that the service observes; `zero` is the time of the soak's beginning."""
+
+    script: Script
+    findings: Findings
+    zero: float = 0.0
+    turns: deque[FarTurn] = attrs.field(factory=lambda: deque(maxlen=TURNS), init=False)
+    words: deque[tuple[int, str]] = attrs.field(factory=lambda: deque(maxlen=512), init=False)
+    answers: Counter[str] = attrs.field(factory=Counter, init=False)
+    calls: int = 0
+    arrived: dict[int, float] = attrs.field(factory=dict, init=False)
+    connections: int = 0
+    _last: dict[int, int] = attrs.field(factory=dict, init=False)
+    _heard: list[Placed] = attrs.field(factory=list, init=False)
+    _turn: FarTurn | None = attrs.field(default=None, init=False)
+
+    def observe(self, seen: Observed) -> None:
+        """Takes what the service tells, synchronously."""
+        self.connections = max(self.connections, seen.connection)
+        if seen.kind == "audio":
+            self._sound(seen.connection, seen.pcm)
+        elif seen.kind == "sent" and seen.sent is not None:
+            self._sent(seen.connection, seen.sent)
+        elif seen.kind == "message" and seen.message is not None and seen.message.tool_response is not None:
+            for response in seen.message.tool_response.function_responses:
+                self.answers[f"{seen.connection}/{response.id}"] += 1
+
+    def now(self) -> float:
+        """Gives the seconds since the soak began."""
+        return trio.current_time() - self.zero
+
+    def _sound(self, connection: int, pcm: bytes) -> None:
+        number = mark_of(pcm)
+        whole = len(pcm) == BLOCK_BYTES and number < self.script.next and pcm == self.script.block(number)
+        what = f"block {number} on link {connection} is not what was spoken"
+        if not self.findings.check("utterances lost", held=whole, at=self.now(), what=what):
+            return
+        last = self._last.get(connection, -1)
+        what = f"block {number} came after block {last} on link {connection}"
+        self.findings.check("utterances doubled", held=number > last, at=self.now(), what=what)
+        self._last = {connection: max(last, number)} | {k: v for k, v in self._last.items() if k > connection - 4}
+        self._last[connection] = max(last, number)
+        placed = self.script.at(number)
+        if placed is not None and number in placed.speech:
+            self._spoken(connection, placed, number)
+
+    def _spoken(self, connection: int, placed: Placed, number: int) -> None:
+        if connection not in placed.connections:
+            placed.connections.append(connection)
+            told = placed.answered_on is not None and placed.answered_on != connection
+            what = (
+                f"{placed.utterance.name} ({placed.number}) was answered on link {placed.answered_on}, and came again"
+            )
+            self.findings.check("utterances doubled", held=not told, at=self.now(), what=what)
+        placed.received.add(number)
+        if number == placed.speech[-1]:
+            if placed.number not in self.arrived:
+                self.arrived[placed.number] = trio.current_time()
+                self.arrived = dict(list(self.arrived.items())[-TURNS:])
+            self._heard.append(placed)
+
+    def _sent(self, connection: int, message: Mapping[str, Any]) -> None:
+        if "toolCall" in message:
+            self._under_way(connection)
+            self.calls += len(message["toolCall"].get("functionCalls", ()))
+        content = message.get("serverContent")
+        if not content:
+            return
+        if text := content.get("inputTranscription", {}).get("text"):
+            self.words.append((connection, text))
+        for part in content.get("modelTurn", {}).get("parts", ()):
+            if "inlineData" in part:
+                self._under_way(connection).pcm += base64.b64decode(part["inlineData"]["data"])
+        if text := content.get("outputTranscription", {}).get("text"):
+            self._under_way(connection).text += text
+        if content.get("interrupted") and self._turn is not None:
+            self._turn.outcome = "interrupted"
+        follows = content.get("interactionStatus") == "IN_PROGRESS"  # the answer to a call is still to come
+        if content.get("turnComplete") and not follows and self._turn is not None:
+            self._turn.outcome = self._turn.outcome or "completed"
+            self._turn = None
+
+    def _under_way(self, connection: int) -> FarTurn:
+        if self._turn is None or self._turn.connection != connection or self._turn.outcome:
+            self._turn = FarTurn(connection, trio.current_time(), tuple(self._heard))
+            self._heard.clear()
+            self.turns.append(self._turn)
+        return self._turn
+
+    def said(self, pcm: bytes) -> FarTurn | None:
+        """Finds the turn, not yet matched, that was sent with exactly this sound."""
+        return next((turn for turn in self.turns if not turn.matched and turn.pcm == pcm), None)

@@ -1,0 +1,70 @@
+"""What a process is made of while it soaks: memory, tasks, threads, descriptors, and how full the edges are."""
+
+import contextlib
+import ctypes
+import gc
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+
+MEGABYTE = 1_000_000
+
+
+@attrs.frozen
+class Sample:
+    """One look, `at` seconds into the run. `held` bytes belong to what the soak itself keeps, and are no growth."""
+
+    at: float
+    memory_mb: float
+    tasks: int
+    threads: int
+    descriptors: int
+    edges: dict[str, float] = attrs.field(factory=dict)
+
+
+def look(at: float, edges: dict[str, Any], held: int) -> Sample:
+    """Looks once, after everything that nobody needs any more is given back."""
+    gc.collect()
+    _give_back()
+    return Sample(
+        at=round(at, 1),
+        memory_mb=round((_resident() - held) / MEGABYTE, 2),
+        tasks=trio.lowlevel.current_statistics().tasks_living,
+        threads=threading.active_count(),
+        descriptors=_descriptors(),
+        edges={name: round(edge.counters.high_water / edge.capacity.amount, 4) for name, edge in edges.items()},
+    )
+
+
+def slope(samples: list[Sample]) -> float:
+    """Gives by how many MB the memory grew from the first quarter of these samples to the last, by their medians."""
+    part = max(1, len(samples) // 4)
+    first, last = (sorted(one.memory_mb for one in some) for some in (samples[:part], samples[-part:]))
+    return last[len(last) // 2] - first[len(first) // 2]
+
+
+def _resident() -> int:
+    """Gives the bytes of memory in use by this process, 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+def _descriptors() -> int:
+    try:
+        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names only, and often
+    except OSError:
+        return 0
+
+
+def _give_back() -> None:
+    """Has the C library return what is free, so that memory in use is what is counted."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)

@@ -1,0 +1,96 @@
+"""`assistant soak` from outside: its options, its verdict, its exit codes, and Ctrl-C."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from bin.options import parser
+
+
+def command(root: Path, *words: str) -> dict[str, Any]:
+    return {"args": [sys.executable, "-P", "-m", "bin", "soak", *words], "env": {"PYTHONPATH": str(root), "PATH": ""}}
+
+
+def test_its_options() -> None:
+    fresh = parser().parse_args(["soak"])
+    assert (fresh.hours, fresh.seed, fresh.faults, fresh.clock) == (1.0, 1, "network", "virtual")
+    words = "soak --hours 0.5 --seed 9 --faults all --clock real --fixtures f --report r --processes 2 --set a=1"
+    given = parser().parse_args(words.split())
+    assert (given.hours, given.seed, given.faults, given.clock) == (0.5, 9, "all", "real")
+    assert (given.fixtures, given.report, given.processes, given.set) == ("f", "r", 2, ["a=1"])
+
+
+@pytest.mark.parametrize(
+    "words", ["--hours 0", "--hours -1", "--hours nan", "--faults some", "--seed x", "--clock sun"]
+)
+def test_bad_usage_ends_with_2(words: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parser().parse_args(["soak", *words.split()])
+    assert ended.value.code == 2
+
+
+def test_a_users_own_folder_in_two_processes_passes_with_0(root: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    voice = np.sin(np.arange(32000) / 9) * np.sin(np.arange(32000) / 900) * 0.4
+    soundfile.write(own / "hum.wav", np.concatenate([np.zeros(8000), voice, np.zeros(8000)]), 16000)
+    words = ["--hours", "0.01", "--faults", "none", "--processes", "2", "--fixtures", str(own)]
+    done = subprocess.run(
+        **command(root, *words, "--report", str(tmp_path / "r")),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"soak passed: .* seed 1 digest [0-9a-f]{16}, seed 2 digest", done.stdout)
+    assert "soak: 0.01 of 0.01 h" in done.stderr
+    found = json.loads((tmp_path / "r" / "summary.json").read_text())
+    assert found["passed"]
+    assert len(found["runs"]) == 2
+    assert (tmp_path / "r" / "report.html").stat().st_size > 5000
+
+
+def test_an_empty_folder_is_bad_usage(root: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        **command(root, "--fixtures", str(tmp_path)), cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "found 0 recordings with speech" in done.stderr
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_ctrl_c_reports_so_far_and_ends_with_130(root: Path, tmp_path: Path, processes: str) -> None:
+    words = ["--hours", "50", "--faults", "none", "--processes", processes, "--report", str(tmp_path / "r")]
+    running = subprocess.Popen(
+        **command(root, *words),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
+    try:
+        assert running.stderr is not None
+        assert "of 50 h" in running.stderr.readline()
+        signal_group(running)
+        out, _ = running.communicate(timeout=60)
+    finally:
+        running.kill()
+    assert running.returncode == 130
+    assert "soak broken off: " in out
+    assert (tmp_path / "r" / "report.html").is_file()
+
+
+def signal_group(process: "subprocess.Popen[str]") -> None:
+    """Presses Ctrl-C, which reaches every process of the group."""
+    os.killpg(process.pid, signal.SIGINT)

@@ -1,0 +1,93 @@
+"""The report of a soak: one page that needs nothing else, and the same as JSON."""
+
+import html.parser
+import json
+import math
+import re
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from bin.soaking.faults import Fault
+from bin.soaking.findings import PROMISES, Findings
+from bin.soaking.outcome import Order, Outcome, percentile, summary
+from bin.soaking.plots import Line, plot
+from bin.soaking.report import write
+from bin.soaking.vitals import Sample, slope
+
+
+def outcome(seed: int = 1, *, broken: bool = False, complete: bool = True) -> Outcome:
+    findings = Findings()
+    for name in PROMISES:
+        findings.check(name, held=True)
+    if broken:
+        findings.check("deaf", held=False, at=12.5, what="<b>a.wav</b> had not arrived")
+    samples = [Sample(60.0 * n, 80 + n / 100, 30, 2, 12, {"reply": 0.1, "captured": 0.02}) for n in range(60)]
+    faults = [Fault(30.0 * n, name, 30.0 * n + 5, "x") for n, name in enumerate(["socket reset", "stall"] * 20)]
+    order = Order(1.0, seed, "network", "virtual", Path("tests/fixtures"))
+    turns = {"completed": 9}
+    return Outcome(
+        order,
+        findings,
+        samples,
+        faults,
+        [900.0, 1100.0],
+        turns,
+        {"hang": 1},
+        3600,
+        120,
+        100,
+        complete,
+        "0123456789abcdef",
+    )
+
+
+def test_the_page_needs_nothing_else_and_is_well_formed(tmp_path: Path) -> None:
+    page = write(tmp_path / "deep" / "down", [outcome(1), outcome(2)]).read_text(encoding="utf-8")
+    html.parser.HTMLParser().feed(page)
+    assert not re.search(r"https?://|<script|<link|@import|url\(", page)
+    assert page.count("<svg") == 4 + 2 * 3
+    assert 'Soak: <span class="kept">passed' in page
+    for promise in PROMISES.values():
+        assert promise.split("<")[0] in page
+
+
+def test_a_failure_is_told_with_the_command_that_repeats_it(tmp_path: Path) -> None:
+    page = write(tmp_path, [outcome(1), outcome(7, broken=True)]).read_text(encoding="utf-8")
+    assert "&lt;b&gt;a.wav&lt;/b&gt; had not arrived" in page
+    assert "bin/assistant soak --hours 1 --seed 7 --faults network --clock virtual --processes 1" in page
+    found = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
+    assert not found["passed"]
+    assert [run["passed"] for run in found["runs"]] == [True, False]
+    assert found["verdicts"]["deaf"]["failures"] == 1
+    assert found["runs"][1]["failures"][0]["at"] == 12.5
+
+
+def test_what_was_broken_off_has_not_passed() -> None:
+    assert not summary([outcome(complete=False)])["passed"]
+    assert summary([outcome()])["passed"]
+
+
+@pytest.mark.parametrize("values", [[0.0], [5.0, 5.0], [0.0, 1e-9], [-3.0, 1e9], [math.pi] * 5000])
+def test_any_values_can_be_drawn(values: list[float]) -> None:
+    drawn = plot("T & <x>", "ms", [Line("a", [(n / 10, value) for n, value in enumerate(values)]), Line("b", [(0, 1)])])
+    picture = ET.fromstring(drawn)  # noqa: S314 - our own
+    (first, second) = picture.iter("polyline")
+    for pair in str(first.get("points")).split():
+        x, y = map(float, pair.split(","))
+        assert 0 <= x <= 860
+        assert 0 <= y <= 200
+    assert second is not None
+    assert len(str(first.get("points")).split()) <= 1200
+
+
+def test_nothing_to_draw_is_no_picture() -> None:
+    assert plot("T", "ms", [Line("a", [])]) == ""
+
+
+def test_figures() -> None:
+    assert percentile([], 0.5) == 0
+    assert [percentile([3.0, 1.0, 2.0], part) for part in (0, 0.5, 1)] == [1, 2, 3]
+    grown = [Sample(n, 80 + n, 1, 1, 1) for n in range(8)]
+    assert slope(grown) == 6
