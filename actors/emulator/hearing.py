@@ -46,8 +46,9 @@ _PRACTICE = np.concatenate(
     [np.random.default_rng(seed).normal(0, size, RATE // 4) for seed, size in enumerate((200, 6000, 6000, 200))]
 )
 _UNLIKELY = -7.5  # thousandths of the decoder's own log score a frame
-_WORSE = -0.03  # of the log of the scores' ratio: so much worse than a row of sounds a request may fit
+_WORSE = -0.036  # of the log of the scores' ratio: so much worse than a row of sounds a request may fit
 _UNEXPLAINED = 0.3
+_SHORTEST = 8  # frames of 10 ms: what is shorter is a click, whatever it sounds like
 _LOUD_DB, _OVER_NOISE_DB, _QUIET_SHARE = 25.0, 6.0, 25.0
 
 
@@ -115,6 +116,8 @@ class Listener:
             return ""
         energy = 10 * np.log10(np.concatenate(self._frames) + 1)
         loud = energy > max(float(energy.max()) - _LOUD_DB, float(np.percentile(energy, _QUIET_SHARE)) + _OVER_NOISE_DB)
+        if np.sum(loud) < _SHORTEST:
+            return ""
         spoken = score = unexplained = 0.0
         for segment in self._pair.requests.seg():
             if segment.word == "(NULL)" or segment.end_frame < segment.start_frame:

@@ -15,19 +15,21 @@ import trio
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from actors.gateway import relay_wire as wire
-from actors.gateway.desk import OUT_OF_TIME, REVOKED, Desk
+from actors.gateway.desk import GOING_AWAY, Desk
 from actors.gateway.offer import Wish
 from actors.gateway.page_audio import Page
 from actors.gateway.problems import Problem
 from actors.gateway.relay_ring import PageRing
 from actors.gateway.relay_talk import Socket, SocketGone, Talk, digest
-from pipeline.errors import PlanError
+from pipeline.errors import PlanError, first_error
+from pipeline.events import Trouble
 from pipeline.plan import Plan
 
 HELLO_WITHIN = 5.0  # seconds for a page's first message
 KEPT_FOR = 120.0  # seconds that a conversation waits for its page
 SAVED_EVERY = 1.0  # seconds between two looks at where a conversation stands
 ELSEWHERE = "it goes on at another gateway"
+REFUSALS = {"too-often": wire.TOO_MANY, "not-ready": wire.NOT_READY}  # a page lets go of what is not found
 LONGEST_REASON = 120  # bytes of a close frame's reason (RFC 6455, 5.5: 125 with the code)
 
 
@@ -61,7 +63,6 @@ class Relay:
     name: str = attrs.field(factory=lambda: secrets.token_hex(8))
     talks: dict[str, Talk] = attrs.field(factory=dict, init=False)
     _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
-    _wishes: dict[str, Wish] = attrs.field(factory=dict, init=False)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Holds the conversations until cancelled, which ends them in order."""
@@ -92,15 +93,15 @@ class Relay:
         try:
             talk, secret = await self._found(hello, user) if hello.session else await self._begun(hello, user)
         except Problem as problem:
-            return (wire.TOO_MANY if problem.slug == "too-often" else wire.NOT_FOUND), problem.detail
+            return REFUSALS.get(problem.slug, wire.NOT_FOUND), problem.detail
         if visit is not None:
             talk.note = lambda turns, ms: visit.beat(turns, [] if ms is None else [ms])
         welcome: dict[str, object] = {"session": talk.id, "secret": secret, "kept_for": self.kept_for}
         try:
             return await talk.attend(socket, hello, welcome)
         finally:
-            if visit is not None and visit.code in (REVOKED, OUT_OF_TIME):
-                talk.end(visit.reason)
+            if visit is not None and visit.scope.cancel_called and visit.code != GOING_AWAY:
+                talk.end(visit.reason or "the time of this session is up")
 
     async def endpoint(self, websocket: WebSocket, desk: Desk) -> None:
         """Serves a WebSocket of /api/relay; whoever may not come in is told by a close frame: pages read no status."""
@@ -126,7 +127,12 @@ class Relay:
 
     async def _found(self, hello: wire.Hello, user: str) -> tuple[Talk, str]:
         """Gives the conversation of a page that comes back, from here or from another gateway."""
-        talk = self.talks.get(hello.session) or await self._taken_over(hello, user)
+        talk = self.talks.get(hello.session)
+        if talk is not None and await self._gone_elsewhere(talk.id):  # what is here is the older part of it
+            talk.end(ELSEWHERE)
+            self.talks.pop(talk.id, None)
+            talk = None
+        talk = talk or await self._taken_over(hello, user)
         if talk is None or talk.over is not None or not talk.knows(hello.secret, user):
             raise Problem("unknown-path", "this conversation is over, or was never here")
         return talk, hello.secret
@@ -138,6 +144,11 @@ class Relay:
         standing = msgspec.json.decode(saved, type=Standing)
         if standing.user != user or standing.secret != digest(hello.secret) or not standing.handle:
             return None
+        # The other gateway, should it live, lets go of it from here on.
+        taken = msgspec.json.encode(attrs.evolve(standing, gateway=self.name))
+        await self.desk.store.save_relay(hello.session, taken, 2 * self.kept_for)
+        if hello.session in self.talks:  # another socket of the page's has come for it meanwhile
+            return self.talks[hello.session]
         # A reply whose question is answered for plays on at the page; any other comes again, so what is there is stale.
         base = standing.played if hello.received is None else hello.received
         ring = PageRing(base)
@@ -185,11 +196,16 @@ class Relay:
                 nursery.cancel_scope.cancel("the conversation is over")
         except* PlanError as group:
             talk.over = str(group.exceptions[0])
+        except* Exception as group:  # noqa: BLE001 - one conversation's bug must not end the others
+            what = f"a relayed conversation failed: {type(first_error(group)).__name__}"
+            self.desk.bus.publish(Trouble(what, "gateway", "the others go on"))
         finally:
-            self.talks.pop(talk.id, None)
+            if self.talks.get(talk.id) is talk:
+                del self.talks[talk.id]
             with trio.move_on_after(1, shield=True), suppress(Problem):
-                if self.desk.closing.is_set():  # another gateway may go on with it
-                    await self._keep(talk, self._standing(talk, wish))
+                if self.desk.closing.is_set():  # another gateway may go on with it, or does already
+                    if not await self._gone_elsewhere(talk.id):
+                        await self._keep(talk, self._standing(talk, wish))
                 elif talk.over != ELSEWHERE:
                     await self.desk.store.forget_relay(talk.id)
 
@@ -200,7 +216,7 @@ class Relay:
             if talk.away and trio.current_time() - talk.away_since > self.kept_for:
                 talk.end("nobody came back for it")
             with suppress(Problem):  # a store that is away is asked again
-                if talk.away and await self._gone_elsewhere(talk.id):
+                if await self._gone_elsewhere(talk.id):
                     talk.end(ELSEWHERE)
                     return
                 standing = self._standing(talk, wish)

@@ -166,19 +166,19 @@ class Talk:
             self._present.cancel("another page has taken over")
         with trio.CancelScope() as present:
             self._present = present
-            await self._begun.wait()
-            play = self.page.ring.attach(hello.received, hello.heard, trio.current_time())
-            told = welcome | {
-                "play": play,
-                "stale_before": self.page.ring.stale_before,
-                "mic": self.page.received,
-                "said": self.said,
-            }
-            code = await self._serve(socket, hello.seen, told)
-        if present.cancelled_caught:
-            return wire.TAKEN_OVER, "the conversation goes on in another window"
-        self._leave(present)
-        return code
+            try:
+                await self._begun.wait()
+                play = self.page.ring.attach(hello.received, hello.heard, trio.current_time())
+                told = welcome | {
+                    "play": play,
+                    "stale_before": self.page.ring.stale_before,
+                    "mic": self.page.received,
+                    "said": self.said,
+                }
+                return await self._serve(socket, hello.seen, told)
+            finally:
+                self._leave(present)
+        return wire.TAKEN_OVER, "the conversation goes on in another window"
 
     async def _serve(self, socket: Socket, seen: int, welcome: dict[str, object]) -> tuple[int, str]:
         ends: list[tuple[int, str]] = []
@@ -195,13 +195,11 @@ class Talk:
                 await self._read(socket, finish)
         except* SocketGone:
             ends.append((1006, "the page is gone"))
-        finally:
-            self._leave(self._present)
         return ends[0]
 
-    def _leave(self, present: trio.CancelScope | None) -> None:
+    def _leave(self, present: trio.CancelScope) -> None:
         """The page is away, unless another has come meanwhile."""
-        if self._present is present and present is not None:
+        if self._present is present:
             self._present = None
             self.away_since = trio.current_time()
             self.page.ring.detach()

@@ -23,6 +23,7 @@ NOT_FOUND = 4404
 TOO_SLOW = 4408
 TAKEN_OVER = 4409
 TOO_MANY = 4429
+NOT_READY = 4503
 GAVE_UP = 4500
 """Close codes of the relay's own."""
 

@@ -53,7 +53,6 @@ def test_a_users_own_folder_in_two_processes_passes_with_0(root: Path, tmp_path:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"soak passed: .* seed 1 digest [0-9a-f]{16}, seed 2 digest", done.stdout)
-    assert "soak: 0.01 of 0.01 h" in done.stderr
     found = json.loads((tmp_path / "r" / "summary.json").read_text())
     assert found["passed"]
     assert len(found["runs"]) == 2

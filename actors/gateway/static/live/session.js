@@ -22,6 +22,8 @@ export class LiveSession {
     this.kept = new Kept();
     this.calls = new Map(); // id -> name of those that the service waits for
     this.answers = [];
+    this.written = []; // answers that went out since the last handle, so that a resumed session may not know them
+    this.since = new Set(); // ids of calls since the last handle, which a resumed session has not made
     this.first = []; // control, ahead of everything else
     this.sources = new Sources();
     this.lines = [];
@@ -80,7 +82,7 @@ export class LiveSession {
     this.asked = true;
     this.#question(now);
     this.kept.keep({ text });
-    this.lines.push({ who: 'user', text });
+    this.#remember({ who: 'user', text });
     return [{ event: 'transcript', who: 'user', text, final: true }];
   }
 
@@ -102,8 +104,12 @@ export class LiveSession {
   /** Takes the command that belongs on the wire next; undefined when there is none. */
   next() {
     if (!['CONNECTED', 'INTERRUPTED'].includes(this.state)) return undefined;
-    const ahead = this.first.shift() ?? this.answers.shift();
-    if (ahead !== undefined) return ahead;
+    if (this.first.length > 0) return this.first.shift();
+    const answer = this.answers.shift();
+    if (answer !== undefined) {
+      if (this.handle !== null) this.written.push(answer);
+      return answer;
+    }
     const item = this.kept.next();
     this.kept.advance();
     if (item === undefined) return undefined;
@@ -123,11 +129,11 @@ export class LiveSession {
     if (!resumed) Object.assign(this, { handle: null, resumable: false });
     const untold = resumed ? this.lines.slice(this.known) : this.lines;
     this.first = untold.length > 0 && takesHistory ? [{ do: 'history', lines: untold }] : [];
-    const void_ = resumed ? [] : [...this.calls.keys()];
-    if (!resumed) {
-      this.calls.clear();
-      this.answers = [];
-    }
+    const void_ = [...this.calls.keys()].filter((id) => !resumed || this.since.has(id));
+    for (const id of void_) this.calls.delete(id);
+    this.answers = resumed ? [...this.written, ...this.answers].filter(({ id }) => !this.since.has(id)) : [];
+    this.written = [];
+    this.since.clear();
     const replayed = this.kept.rewind();
     return { replayed, effects: [...cancelled(void_), ...this.#move('CONNECTED', resumed ? 'resumed' : 'set up')] };
   }
@@ -219,6 +225,7 @@ export class LiveSession {
     for (const { id, name, args } of calls) {
       if (!id || this.calls.has(id)) continue;
       this.calls.set(id, name);
+      if (this.handle !== null) this.since.add(id);
       effects.push({ do: 'tool', id, name, args, turn: this.turn });
     }
     return effects;
@@ -233,6 +240,8 @@ export class LiveSession {
     this.resumable = resumable;
     if (!resumable) return [];
     this.handle = handle;
+    this.written = [];
+    this.since.clear();
     if (this.calls.size > 0) this.kept.settle(); // the saved session knows the call, and the words that led to it
     this.known = this.lines.length;
     return [];
@@ -296,12 +305,15 @@ export class LiveSession {
     const text = this.words[who].trim();
     this.words[who] = '';
     if (!text) return [];
-    this.lines.push({ who, text });
-    if (this.lines.length > REMEMBERED) {
-      this.lines.shift();
-      this.known = Math.max(0, this.known - 1);
-    }
+    this.#remember({ who, text });
     return [{ event: 'transcript', who, text, final: true, turn: this.turn }];
+  }
+
+  #remember(line) {
+    this.lines.push(line);
+    if (this.lines.length <= REMEMBERED) return;
+    this.lines.shift();
+    this.known = Math.max(0, this.known - 1);
   }
 
   #move(to, reason) {

@@ -17,6 +17,7 @@ const MOST_UNSENT = 256 * 1024;
 const TURN = 0; // the gateway numbers by position: to the speaker all of it is one turn
 const KEPT = 'relay'; // where the session's name and secret survive a reload, in this tab alone
 const GOES_ON = new Set([1001, 1005, 1006, 1011, 1012, 4408]);
+const NOT_READY = 4503; // a store that is away for a moment must not cost a conversation that stands
 const KINDS = { 4401: 'not-signed-in', 4429: 'too-often', 4503: 'not-ready', 4409: 'elsewhere', 4001: 'revoked', 4002: 'time-up' };
 
 /** Gives the conversation that this tab had before it was reloaded, null if none. */
@@ -35,6 +36,7 @@ export class Relay {
     this.voice = new Voice();
     this.socket = null;
     this.ready = false;
+    this.known = false; // whether it has ever been welcomed
     this.received = null; // position up to which sound has come, null where this page has had none
     this.heard = 0;
     this.heardAt = -1;
@@ -53,7 +55,7 @@ export class Relay {
     globalThis.addEventListener?.('online', this.online);
     return new Promise((resolve, reject) => {
       this.started = resolve;
-      this.#keepLinked().then(resolve, (error) => (this.received === null ? reject(error) : this.failed(error)));
+      this.#keepLinked().then(resolve, (error) => (this.known ? this.failed(error) : reject(error)));
     });
   }
 
@@ -80,7 +82,7 @@ export class Relay {
 
   /** Takes what the speaker tells of what is heard. */
   report({ position, underruns }) {
-    this.heard = Math.max(this.heard, position);
+    this.heard = Math.max(this.heard, Math.min(position, this.received ?? 0)); // the speaker may still tell of another one
     const now = this.clock();
     if (this.heard === this.told && now - this.heardAt < HEARD_EVERY) return;
     Object.assign(this, { told: this.heard, heardAt: now });
@@ -108,7 +110,7 @@ export class Relay {
       const { code, reason } = await this.#oneLink();
       if (this.over) return;
       if (code === 4404 && this.kept) this.#beginAnew();
-      else if (!GOES_ON.has(code)) throw this.#surrender(code, reason);
+      else if (!GOES_ON.has(code) && !(code === NOT_READY && this.kept)) throw this.#surrender(code, reason);
       else if (this.attempt > 0 && !this.kept) throw new Refusal('gone', 'the gateway cannot be reached');
       this.tell({ event: 'link', state: 'lost', reason });
       await this.#rest(delay((this.attempt += 1)));
@@ -155,7 +157,7 @@ export class Relay {
 
   #beginAnew() {
     this.#forget();
-    Object.assign(this, { received: null, heard: 0, seen: 0, voice: new Voice() });
+    Object.assign(this, { received: null, heard: 0, seen: 0, whole: null, voice: new Voice() });
     this.speaker.flush(TURN, { onward: true });
     this.tell({ event: 'notice', text: 'The conversation before is over; a new one begins.' });
   }
@@ -192,7 +194,7 @@ export class Relay {
     this.voice.resume(mic);
     if (this.received !== null && this.heard < staleBefore) this.speaker.flush(TURN, { onward: true });
     this.received = play;
-    this.ready = true;
+    this.ready = this.known = true;
     this.typed = Math.max(this.typed, said);
     this.texts = this.texts.filter(({ number }) => number > said);
     for (const text of this.texts) this.#send(text);

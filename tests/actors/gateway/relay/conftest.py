@@ -28,6 +28,7 @@ from actors.gateway.settings import Settings as GatewaySettings
 from actors.gateway.store import Memory
 from pipeline import Plan
 from pipeline.environment import Environment
+from pipeline.events import Bus
 
 FIXTURES = Path(__file__).parents[3] / "fixtures"
 BLOCK = 640
@@ -210,6 +211,7 @@ class Desk:
     conversation_plan: Callable[[], Plan]
     store: Memory = attrs.field(factory=Memory)
     environment: Environment = attrs.field(factory=Environment)
+    bus: Bus = attrs.field(factory=Bus)
     offer: Offer = attrs.field(factory=Offer)
     settings: GatewaySettings = attrs.field(factory=GatewaySettings)
     closing: trio.Event = attrs.field(factory=trio.Event)
@@ -229,6 +231,7 @@ class House:
     until = staticmethod(until)
     place = staticmethod(place)
     spoken = staticmethod(spoken)
+    socket = Wire
 
     def page(self, recording: str = "") -> Browser:
         """A page at which somebody says this; its microphone and its speaker run from now on."""
