@@ -54,17 +54,12 @@ class Token:
     def effective(self, setup: Setup) -> Setup:
         """Gives the setup that counts when the client has sent this one.
 
-        Masked fields are the token's, whatever the client says; without a mask all of them are, if the token has any.
-        The handle is always the client's where resumption is on: the token's maker cannot know it.
+        Masked fields are the token's, whatever the client says; without a mask all of them are, if the token has any,
+        and then the client's handle counts for nothing either.
         """
-        own = self._own
-        if own is None and not self._mask:
-            return setup
-        found = masks.impose(own or Setup(), setup, self._mask) if self._mask else own or setup
-        if found.session_resumption is None or setup.session_resumption is None:
-            return found
-        resumption = attrs.evolve(found.session_resumption, handle=setup.session_resumption.handle)
-        return attrs.evolve(found, session_resumption=resumption)
+        if self._mask:
+            return masks.impose(self._own or Setup(), setup, self._mask)
+        return self._own or setup
 
     def check(self, now: float) -> None:
         """Breach if the token is good for nothing any more."""

@@ -17,6 +17,20 @@ VERSION = "v1alpha"  # the only one in which tokens are made and good
 WITHIN = 10.0  # seconds for the service to make one
 AT_ONCE = 8  # threads that wait for the service
 BUSY = 429
+# What of a setup is the token's, besides whatever else is set: all but `sessionResumption`, since only the page can know
+# its handle. Without a mask the service would take no handle, and every handover would begin with nothing remembered.
+LOCKED = (
+    "generationConfig",
+    "systemInstruction",
+    "tools",
+    "realtimeInputConfig",
+    "contextWindowCompression",
+    "inputAudioTranscription",
+    "outputAudioTranscription",
+    "proactivity",
+    "historyConfig",
+)
+THE_PAGES = ("session_resumption", "sessionResumption")
 
 
 def _now() -> datetime:
@@ -47,7 +61,7 @@ class Mint:
     _limiter: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(AT_ONCE), init=False, repr=False)
 
     async def make(self, model: str, config: Mapping[str, Any], *, until: datetime | None = None) -> Token:
-        """Makes a token for this model and no other setup, good no longer than `until`.
+        """Makes a token for this model and no other setup but the page's own handle, good no longer than `until`.
 
         Problem 502 or 503 if the service does not give one, which `fault` remembers until it does. When cancelled, one
         may have been made all the same.
@@ -82,9 +96,15 @@ class Mint:
         if self._client is None:
             options = types.HttpOptions(api_version=VERSION, base_url=self.base_url, timeout=int(1000 * WITHIN))
             self._client = Client(api_key=self.key, vertexai=False, http_options=options)
-        locked = types.LiveConnectConstraints(model=model, config=types.LiveConnectConfig.model_validate(dict(config)))
+        settled = {key: value for key, value in config.items() if key not in THE_PAGES}
         asked = types.CreateAuthTokenConfig(
-            expire_time=expires, new_session_expire_time=start, uses=self.uses, live_connect_constraints=locked
+            expire_time=expires,
+            new_session_expire_time=start,
+            uses=self.uses,
+            live_connect_constraints=types.LiveConnectConstraints(
+                model=model, config=types.LiveConnectConfig.model_validate(settled)
+            ),
+            lock_additional_fields=list(LOCKED),
         )
         try:
             made = self._client.auth_tokens.create(config=asked)

@@ -1,6 +1,7 @@
 """The official client at the mint, before services that answer as none should."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -8,8 +9,10 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import attrs
 import pytest
 
+from actors.emulator.requests import Setup
 from actors.gateway import tokens
 from actors.gateway.problems import Problem
 from actors.gateway.tokens import Mint
@@ -20,6 +23,10 @@ CONFIG: Mapping[str, Any] = {
     "session_resumption": {},
     "tools": [{"googleSearch": {}}],
 }
+
+
+def snake(name: str) -> str:
+    return re.sub("[A-Z]", lambda found: "_" + found[0].lower(), name)
 
 
 @contextmanager
@@ -60,14 +67,28 @@ async def test_what_is_asked_for(canary: str) -> None:
     ((path, key, body),) = asked
     assert (path, key) == ("/v1alpha/auth_tokens", canary)
     assert body["uses"] == 3
-    assert "fieldMask" not in body  # without a mask all of the setup is locked
     setup = body["bidiGenerateContentSetup"]
+    assert "sessionResumption" not in setup
     assert setup["model"] == f"models/{MODEL}"
     assert setup["tools"] == [{"googleSearch": {}}]
     assert setup["generationConfig"]["responseModalities"] == ["AUDIO"]
     assert body["newSessionExpireTime"] < body["expireTime"]
     assert canary not in repr(mint)
     assert made.name not in repr(made)
+
+
+async def test_all_of_a_setup_is_locked_but_the_handle(canary: str) -> None:
+    with service(200, b'{"name": "auth_tokens/abc"}') as (url, asked):
+        await Mint(canary, url).make(MODEL, CONFIG | {"system_instruction": "be brief", "avatar_config": {}})
+    mask = asked[0][2]["fieldMask"].split(",")
+    heads = {path.partition(".")[0] for path in mask}
+    assert "sessionResumption" not in heads
+    assert {"model", "avatarConfig", *tokens.LOCKED} <= heads
+    official = {snake(name) for name in heads}
+    assert official <= {field.name for field in attrs.fields(Setup)} | {"avatar_config"}
+    left = {field.name for field in attrs.fields(Setup)} - official
+    # The others are Vertex's alone, or nothing that an answer depends on.
+    assert left == {"session_resumption", "explicit_vad_signal", "safety_settings", "labels"}
 
 
 @pytest.mark.parametrize(

@@ -234,22 +234,32 @@ async def test_what_is_not_locked_is_checked_as_ever(build: Any, autojump_clock:
         assert "temperature" in reason
 
 
-@pytest.mark.parametrize("setup", [{"sessionResumption": {}}, {}])
-async def test_a_locked_setup_can_go_on_if_it_wants_handles(build: Any, autojump_clock: Any, setup: Any) -> None:
+@pytest.mark.parametrize(
+    ("locked", "goes_on"),
+    [
+        ({"fieldMask": "model,tools"}, True),
+        ({"fieldMask": "model,sessionResumption"}, False),
+        ({}, False),
+    ],
+)
+async def test_only_a_setup_whose_mask_leaves_the_handle_to_the_client_goes_on(
+    build: Any, autojump_clock: Any, locked: Any, goes_on: bool
+) -> None:
     async with build() as world:
-        token = await make(world, uses=0, bidiGenerateContentSetup={"model": MODEL} | setup)
-        client = await enter(world, token)
+        own = {"model": MODEL, "sessionResumption": {}}
+        token = await make(world, uses=0, bidiGenerateContentSetup=own, **locked)
+        client = await enter(world, token, {"sessionResumption": {}})
         await client.receive()
         await client.text("first")
         await client.until("turnComplete")
         await client.quiet(1.0)
         await client.close()
-        assert bool(client.handle) is bool(setup)
-        client = await enter(world, token, {"sessionResumption": {"handle": client.handle or "x"}})
+        assert client.handle
+        client = await enter(world, token, {"sessionResumption": {"handle": client.handle}})
         await client.receive()
         await client.text("second")
         await client.until("turnComplete")
-        assert bool(world.mind.asked[-1][1]) is bool(setup)
+        assert bool(world.mind.asked[-1][1]) is goes_on
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,7 @@ export class Direct {
     });
   }
 
-  /** The token settles everything but the model and the handle. */
+  /** The token settles everything but the handle. */
   #setup(handle) {
     return { ...this.token.setup, sessionResumption: handle ? { handle } : {} };
   }
