@@ -47,6 +47,7 @@ _PRACTICE = np.concatenate(
 )
 _UNLIKELY = -7.5  # thousandths of the decoder's own log score a frame
 _WORSE = -0.036  # of the log of the scores' ratio: so much worse than a row of sounds a request may fit
+_CLEAR, _LENIENCE = -6.0, 0.06  # a request whose own score is above this may be that much worse still, a unit of score
 _UNEXPLAINED = 0.3
 _SHORTEST = 8  # frames of 10 ms: what is shorter is a click, whatever it sounds like
 _LOUD_DB, _OVER_NOISE_DB, _QUIET_SHARE = 25.0, 6.0, 25.0
@@ -112,7 +113,7 @@ class Listener:
     def _judge(self) -> str:
         """Returns the request found, unless it fits the sound badly or leaves loud parts of it unexplained."""
         found, rival = (decoder.hyp() for decoder in self._pair)
-        if found is None or (rival is not None and math.log(found.score / rival.score) < _WORSE):
+        if found is None:
             return ""
         energy = 10 * np.log10(np.concatenate(self._frames) + 1)
         loud = energy > max(float(energy.max()) - _LOUD_DB, float(np.percentile(energy, _QUIET_SHARE)) + _OVER_NOISE_DB)
@@ -128,6 +129,9 @@ class Listener:
                 spoken += segment.end_frame - segment.start_frame + 1
                 score += 1000 * math.log(max(segment.ascore, 1e-300))
         if not spoken or score / spoken < _UNLIKELY or unexplained > _UNEXPLAINED * float(np.sum(loud)):
+            return ""
+        clearness = min(1.0, max(0.0, score / spoken - _CLEAR))
+        if rival is not None and math.log(found.score / rival.score) < _WORSE - _LENIENCE * clearness:
             return ""
         return str(found.hypstr)
 

@@ -36,7 +36,7 @@ async def while_it_starts(user: Any) -> Any:
     """Many starts, as the moments are short: the launcher's, Python's own, and those of the imports."""
     outcomes = []
     for seconds in STARTING:
-        async with user.starts(*asking(user), at_once=True) as running:
+        async with user.starts(*asking(user), at_once=True, GOOGLE_API_KEY=user.key) as running:
             slowness = running.slowness
             with trio.move_on_after(seconds * slowness):
                 await running.process.wait()
