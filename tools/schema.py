@@ -11,13 +11,15 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import attrs
 
 from pipeline.errors import PlanError
 from tools.docstrings import Docstring
-from tools.values import SCALARS, Bounds, Misfit, Shape, choice, shown
+from tools.limits import bounded
+from tools.values import SCALARS, Bounds, Misfit, Shape, beside, choice, shown
 
 NO_DEFAULT = inspect.Parameter.empty
 SEQUENCES: dict[Any, type] = {
@@ -66,7 +68,10 @@ def _generic(hint: Any, inside: tuple[type, ...]) -> Shape | None:  # noqa: ANN4
     if origin in (typing.Union, types.UnionType):
         return _union([shape(part, inside) for part in parts if part is not type(None)], type(None) in parts)
     if origin is Literal:
-        return choice({str(part): part for part in parts})
+        chosen = choice({str(part): part for part in parts if part is not None})
+        return _union([chosen], nullable=True) if None in parts else chosen
+    if origin is tuple and not (len(parts) == 2 and parts[1] is ...):  # noqa: PLR2004 - an item and the ellipsis
+        raise PlanError("a list that a model sends is of any length, its items of one kind; write tuple[int, ...]")
     if origin in SEQUENCES and parts:
         return _sequence(SEQUENCES[origin], shape(parts[0], inside))
     return _mapping(parts, inside) if (origin or hint) in MAPPINGS else None
@@ -109,6 +114,8 @@ def fields_of(
             read = shape(hint, inside)
         except PlanError as error:
             raise PlanError(f"parameter {name}: {error}") from None
+        if (wrong := _wrong_default(read, parameter.default)) is not None:
+            raise PlanError(f"parameter {name}: its default is {shown(parameter.default)}, but must be {wrong}")
         found[name] = Field(name, _described(read, documented.get(name), parameter.default), parameter.default)
     return found
 
@@ -148,6 +155,8 @@ def take_fields(fields: Mapping[str, Field], given: Mapping[str, object]) -> tup
             taken[name] = field.shape.take(value)
         except Misfit as misfit:
             wrong.append(str(misfit.under(name)))
+        except Exception:  # noqa: BLE001 - a class's own converters and validators may raise anything
+            wrong.append(str(Misfit(value, field.shape.allowed, name)))
     unknown = [str(name) for name in given if name not in fields]
     if unknown:
         known = ", ".join(fields) or "none at all"
@@ -156,48 +165,62 @@ def take_fields(fields: Mapping[str, Field], given: Mapping[str, object]) -> tup
 
 
 def _described(read: Shape, documented: str | None, default: object) -> Shape:
-    text = str(read.schema.get("description", documented or ""))
-    if default is not NO_DEFAULT and default not in (None, ""):
+    """Adds what the docstring says where the annotation says nothing, and the default."""
+    text = _description(read) or documented or ""
+    if not _made_anew(default) and default not in (NO_DEFAULT, None, ""):
         usual = default.value if isinstance(default, enum.Enum) else default
         text = f"{text} (default: {shown(usual)})".strip()
-    return attrs.evolve(read, schema={**read.schema, "description": text}) if text else read
+    return attrs.evolve(read, schema=beside(read.schema, {"description": text})) if text else read
+
+
+def _description(read: Shape) -> str:
+    """Gives the description of a schema; that of a choice between several stands in each of them."""
+    options = read.schema.get("anyOf")
+    first = options[0] if isinstance(options, list) else read.schema
+    return str(first.get("description", "")) if isinstance(first, Mapping) else ""
+
+
+def _made_anew(default: object) -> bool:
+    """Whether a default is made for each object by a factory: there is no value to tell or to check."""
+    return default is attrs.NOTHING or type(default).__module__ == "dataclasses"
+
+
+def _wrong_default(read: Shape, default: object) -> str | None:
+    """Says what a default would have to be that a model could not have sent; None for a good one, or None itself."""
+    if _made_anew(default) or default is NO_DEFAULT or default is None:
+        return None
+    try:
+        read.take(_as_sent(default))
+    except Misfit as misfit:
+        return misfit.allowed
+    return None
+
+
+def _as_sent(value: object) -> object:
+    """Gives a default as a model would send it."""
+    if isinstance(value, enum.Enum):
+        return value.value if isinstance(value.value, str) else value.name
+    if isinstance(value, set | frozenset | tuple | list):
+        return [_as_sent(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def _annotated(base: Shape, extras: Sequence[object]) -> Shape:
+    if texts := [extra for extra in extras if isinstance(extra, str)]:
+        own = base.schema.get("description") if base in SCALARS.values() else None
+        text = "; ".join(texts) + (f" ({own})" if own else "")
+        before = "" if own else _description(base)  # of an Annotated in this one, or what the values of a mapping are
+        base = attrs.evolve(base, schema=beside(base.schema, {"description": f"{before}; {text}" if before else text}))
     for extra in extras:
-        if isinstance(extra, str):
-            base = attrs.evolve(base, schema={**base.schema, "description": extra})
-        elif isinstance(extra, Bounds):
-            base = _bounded(base, extra)
+        if isinstance(extra, Bounds):
+            base = bounded(base, extra)
     return base
-
-
-def _bounded(base: Shape, bounds: Bounds) -> Shape:
-    kind = base.schema.get("type")
-    names = {"STRING": ("minLength", "maxLength"), "ARRAY": ("minItems", "maxItems")}
-    least, most = names.get(str(kind), ("minimum", "maximum"))
-    limits = {name: end for name, end in ((least, bounds.least), (most, bounds.most)) if end is not None}
-    unit = {"STRING": " characters long", "ARRAY": " items long"}.get(str(kind), "")
-    allowed = f"{base.allowed}, {bounds.words()}{unit}" if limits else base.allowed
-
-    def take(value: object) -> object:
-        try:
-            taken = base.take(value)
-        except Misfit as misfit:
-            raise misfit if misfit.path else Misfit(value, allowed) from None
-        if taken is not None and not bounds.holds(taken):
-            raise Misfit(value, allowed)
-        return taken
-
-    if kind not in ("INTEGER", "NUMBER", "STRING", "ARRAY"):
-        raise PlanError(f"Bounds cannot limit {base.allowed}; they limit numbers, texts and lists")
-    return Shape({**base.schema, **limits}, allowed, take)
 
 
 def _union(parts: Sequence[Shape], nullable: bool) -> Shape:
     schema: dict[str, object] = dict(parts[0].schema) if len(parts) == 1 else {"anyOf": [dict(p.schema) for p in parts]}
     if nullable:
-        schema["nullable"] = True
+        schema = beside(schema, {"nullable": True})
     allowed = " or ".join([*(part.allowed for part in parts), *(["null"] if nullable else [])])
 
     def take(value: object) -> object:
@@ -219,10 +242,12 @@ def _union(parts: Sequence[Shape], nullable: bool) -> Shape:
             raise Misfit(value, allowed)
         return converted[0]
 
-    return Shape(schema, allowed, take)
+    return Shape(schema, allowed, take, parts[0].measured if len(parts) == 1 else "")
 
 
 def _enum(hint: type[enum.Enum]) -> Shape:
+    if not len(hint):
+        raise PlanError(f"{hint.__name__} has no members, so there is nothing to choose")
     texts: dict[str, object] = {
         member.value if isinstance(member.value, str) else member.name: member for member in hint
     }
@@ -247,7 +272,7 @@ def _sequence(made: type, item: Shape) -> Shape:
         except TypeError:  # what cannot be hashed cannot be in a set
             raise Misfit(value, allowed) from None
 
-    return Shape({"type": "ARRAY", "items": dict(item.schema)}, allowed, take)
+    return Shape({"type": "ARRAY", "items": dict(item.schema)}, allowed, take, "items")
 
 
 def _mapping(parts: Sequence[Any], inside: tuple[type, ...]) -> Shape:
@@ -269,7 +294,7 @@ def _mapping(parts: Sequence[Any], inside: tuple[type, ...]) -> Shape:
                 raise misfit.under(f".{key}") from None
         return taken
 
-    return Shape({"type": "OBJECT"}, allowed, take)
+    return Shape({"type": "OBJECT", **({"description": allowed} if item else {})}, allowed, take)
 
 
 def _record(made: type, fields: Mapping[str, Field]) -> Shape:
@@ -287,5 +312,7 @@ def _record(made: type, fields: Mapping[str, Field]) -> Shape:
             return made(**taken)
         except (ValueError, TypeError) as error:  # the class's own validators
             raise Misfit(value, f"{allowed} ({error})") from None
+        except Exception:  # noqa: BLE001 - a validator that is itself at fault: its words are not for the model
+            raise Misfit(value, f"{allowed} that its checks let pass") from None
 
     return Shape(object_schema(fields), allowed, take)

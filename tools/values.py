@@ -11,7 +11,7 @@ import reprlib
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -51,11 +51,23 @@ class Misfit(ValueError):
 
 @attrs.frozen
 class Shape:
-    """What one annotation means: its schema, what is allowed in words, and the conversion (raises Misfit)."""
+    """What one annotation means: its schema, what is allowed in words, and the conversion (raises Misfit).
+
+    `measured` says what `Bounds` limit of it, empty where they limit nothing.
+    """
 
     schema: Mapping[str, object]
     allowed: str
     take: Callable[[object], object]
+    measured: Literal["", "number", "characters", "items"] = ""
+
+
+def beside(schema: Mapping[str, object], told: Mapping[str, object]) -> dict[str, object]:
+    """Adds a description and the like to a schema; with options, to each of them: anyOf has to stand alone."""
+    options = schema.get("anyOf")
+    if not isinstance(options, list) or not told:
+        return {**schema, **told}
+    return {**schema, "anyOf": [{**option, **told} for option in options]}
 
 
 def shown(value: object) -> str:
@@ -137,9 +149,9 @@ def _moment(kind: type[dt.date | dt.time], allowed: str) -> Callable[[object], o
 
 _DATE, _TIME, _BOTH = "a date as in 2026-10-31", "a time as in 18:30", "a date and time as in 2026-10-31T18:30"
 SCALARS: dict[Any, Shape] = {
-    str: Shape({"type": "STRING"}, "text", _text),
-    int: Shape({"type": "INTEGER"}, "a whole number", _whole),
-    float: Shape({"type": "NUMBER"}, "a number", _number),
+    str: Shape({"type": "STRING"}, "text", _text, "characters"),
+    int: Shape({"type": "INTEGER"}, "a whole number", _whole, "number"),
+    float: Shape({"type": "NUMBER"}, "a number", _number, "number"),
     bool: Shape({"type": "BOOLEAN"}, "true or false", _flag),
     Path: Shape({"type": "STRING"}, "a path", lambda value: Path(str(_text(value)))),
     dt.date: Shape({"type": "STRING", "description": _DATE}, _DATE, _moment(dt.date, _DATE)),

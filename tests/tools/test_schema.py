@@ -22,6 +22,10 @@ class Size(enum.Enum):
     LARGE = "large"
 
 
+class Nobody(enum.Enum):
+    pass
+
+
 class Level(enum.IntEnum):
     LOW = 1
     HIGH = 2
@@ -72,7 +76,25 @@ SCHEMAS: list[tuple[Any, dict[str, object]]] = [
     (str | None, {"type": "STRING", "nullable": True}),
     (int | str, {"anyOf": [{"type": "INTEGER"}, {"type": "STRING"}]}),
     (list[int], {"type": "ARRAY", "items": {"type": "INTEGER"}}),
-    (dict[str, int], {"type": "OBJECT"}),
+    (dict[str, int], {"type": "OBJECT", "description": "an object, each value a whole number"}),
+    (dict[str, Any], {"type": "OBJECT"}),
+    (
+        Annotated[dict[str, int], "prices"],
+        {"type": "OBJECT", "description": "an object, each value a whole number; prices"},
+    ),
+    (Literal["a", None], {"type": "STRING", "enum": ["a"], "nullable": True}),  # noqa: PYI061 - people do
+    (
+        Annotated[int | list[str] | None, "which"],  # anyOf with anything beside it is refused
+        {
+            "anyOf": [
+                {"type": "INTEGER", "nullable": True, "description": "which"},
+                {"type": "ARRAY", "items": {"type": "STRING"}, "nullable": True, "description": "which"},
+            ]
+        },
+    ),
+    (Annotated[str, "a", "b"], {"type": "STRING", "description": "a; b"}),
+    (Annotated[Annotated[str, "a"], "b"], {"type": "STRING", "description": "a; b"}),
+    (Annotated[dt.date, "when"], {"type": "STRING", "description": "when (a date as in 2026-10-31)"}),
     (dict, {"type": "OBJECT"}),
     (dt.datetime, {"type": "STRING", "format": "date-time"}),
     (Annotated[int, "days", Bounds(1, 7)], {"type": "INTEGER", "description": "days", "minimum": 1, "maximum": 7}),
@@ -198,6 +220,19 @@ def test_a_misfit_says_what_was_found_and_what_is_allowed(hint: Any, value: obje
         (dict[int, str], "dict[str, ...]"),
         (Endless, "contains itself"),
         (Annotated[bool, Bounds(1, 2)], "Bounds cannot limit true or false"),
+        (Annotated[Size, Bounds(1, 2)], "Bounds cannot limit one of small, large"),
+        (Annotated[Literal["a"], Bounds(1, 2)], "Bounds cannot limit one of a"),
+        (Annotated[dt.date, Bounds(1, 2)], "Bounds cannot limit a date"),
+        (Annotated[dt.datetime | None, Bounds(1, 2)], "Bounds cannot limit a date and time"),
+        (Annotated[Path, Bounds(1, 2)], "Bounds cannot limit a path"),
+        (Annotated[int | str, Bounds(1, 2)], "Bounds cannot limit a whole number or text"),
+        (Annotated[int, Bounds(5, 1)], "hold for no value"),
+        (Annotated[float, Bounds(float("nan"))], "hold for no value"),
+        (Annotated[str, Bounds(0.5, 2)], "must be whole numbers"),
+        (Annotated[list[int], Bounds(-1)], "must be whole numbers from 0 up"),
+        (tuple[int, str], "write tuple[int, ...]"),
+        (tuple[int], "write tuple[int, ...]"),
+        (Nobody, "Nobody has no members"),
     ],
     ids=str,
 )
@@ -225,6 +260,96 @@ def test_fields_come_from_a_signature() -> None:
         },
         "required": ["article"],
     }
+
+
+@attrs.frozen
+class Basket:
+    """A basket.
+
+    Args:
+        fruits: what is in it
+    """
+
+    fruits: list[str] = attrs.field(factory=list)
+    size: Size = Size.SMALL
+
+
+@dataclasses.dataclass
+class Bag:
+    fruits: list[str] = dataclasses.field(default_factory=list)
+
+
+def test_a_default_that_a_factory_makes_is_not_told() -> None:
+    assert fields_of(Basket)["fruits"].shape.schema["description"] == "what is in it"
+    assert "description" not in fields_of(Bag)["fruits"].shape.schema
+    assert take_fields(fields_of(Basket), {}) == ({}, [])
+    assert not fields_of(Bag)["fruits"].required
+
+
+WRONG_DEFAULTS: dict[str, Any] = {
+    "its default is 'x', but must be a whole number": (int, "x"),
+    "its default is 0, but must be a whole number, from 1 to 5": (Annotated[int, Bounds(1, 5)], 0),
+    "its default is 'huge', but must be one of small, large": (Size, "huge"),
+    "its default is ['x'], but must be": (list[int], ["x"]),
+}
+
+
+@pytest.mark.parametrize("words", WRONG_DEFAULTS)
+def test_a_default_that_breaks_its_own_annotation_is_refused(words: str) -> None:
+    hint, value = WRONG_DEFAULTS[words]
+
+    def find(what=value) -> None: ...  # type: ignore[no-untyped-def]  # noqa: ANN001
+
+    find.__annotations__["what"] = hint
+    with pytest.raises(PlanError) as caught:
+        fields_of(find)
+    assert f"parameter what: {words}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("hint", "value"),
+    [
+        (str, None),
+        (Level, Level.HIGH),
+        (Literal[1, 2], 1),
+        (tuple[Size, ...], (Size.SMALL,)),
+        (frozenset[str], frozenset({"a"})),
+        (dt.date, dt.date(2026, 1, 1)),
+        (Path, Path("a")),
+        (Address, Address("a")),
+        (float, 1),
+        (dict[str, int], {"a": 1}),
+    ],
+    ids=str,
+)
+def test_a_good_default_is_taken(hint: Any, value: object) -> None:
+    def find(what=value) -> None: ...  # type: ignore[no-untyped-def]  # noqa: ANN001
+
+    find.__annotations__["what"] = hint
+    assert not fields_of(find)["what"].required
+
+
+@attrs.frozen
+class Faulty:
+    number: int = attrs.field()
+
+    @number.validator
+    def _check(self, _field: object, value: int) -> None:
+        {1: True}[value]
+
+
+@pytest.mark.parametrize("hint", [Faulty, list[Faulty], Faulty | None, dict[str, Faulty]])
+def test_a_validator_at_fault_makes_a_misfit_without_its_words(hint: Any) -> None:
+    def find(what) -> None: ...  # type: ignore[no-untyped-def]  # noqa: ANN001
+
+    find.__annotations__["what"] = hint
+    value: object = {"number": 2}
+    value = [value] if hint == list[Faulty] else {"a": value} if hint == dict[str, Faulty] else value
+    taken, (wrong,) = take_fields(fields_of(find), {"what": value})
+    assert taken == {}
+    assert wrong.startswith("what")
+    assert "must be an object with number" in wrong
+    assert "KeyError" not in wrong
 
 
 def test_signatures_that_cannot_be_filled_by_name() -> None:
