@@ -3,49 +3,71 @@
 import pytest
 
 from pipeline.errors import PlanError
-from tools.consent import Consent, asked_for, request
+from tools.consent import PAUSE, Consent, asked_for, request
 
-SAID = {
-    "Yes, please.": "agreed",
-    "YES!": "agreed",
-    "of course": "agreed",
-    "please go ahead": "agreed",
-    "ok do it": "agreed",
-    "yesterday": None,
-    "what is the weather": None,
-    "no": "refused",
-    "No thank you": "refused",
-    "yes, no, wait": "refused",
-    "don\u2019t": "refused",
-    "I am not sure": "refused",
-    "nothing, I know": None,
+
+def asked() -> Consent:
+    consent = Consent()
+    assert consent.judge("a", 1, 0.0) == "ask"
+    return consent
+
+
+def test_a_yes_agrees_and_a_no_refuses() -> None:
+    consent = asked()
+    assert consent.heard("Yes.", 2, 1.0) == {"a": "agreed"}
+    assert consent.judge("a", 2, 1.0) == "agreed"
+    assert asked().heard("No.", 2, 1.0) == {"a": "refused"}
+
+
+FRAGMENTS: dict[tuple[str, ...], str] = {
+    ("ye", "s"): "agreed",
+    ("of cou", "rse"): "agreed",
+    ("Yes", "terday I saw it"): "wait",
+    ("ok", "ra"): "wait",
+    ("correct", "ion"): "wait",
+    ("Yes. ", "no"): "ask",
+    ("yes", " please wait"): "ask",
+    ("no", "thing"): "wait",
 }
 
 
-@pytest.mark.parametrize("words", SAID)
-def test_what_is_said_decides_or_does_not(words: str) -> None:
-    consent = Consent()
-    assert consent.judge("a", 1, 0.0) == "ask"
-    decided = consent.heard(words, 2, 1.0)
-    assert decided.get("a") == SAID[words]
-    expected = {"agreed": "agreed", "refused": "ask", None: "wait"}[SAID[words]]
-    assert consent.judge("a", 2, 2.0) == expected
+@pytest.mark.parametrize("fragments", FRAGMENTS, ids="+".join)
+def test_a_word_counts_once_it_is_whole(fragments: tuple[str, ...]) -> None:
+    consent = asked()
+    for number, fragment in enumerate(fragments):
+        consent.heard(fragment, 2, 1.0 + number * PAUSE / 2)
+    over = 1.0 + PAUSE / 2
+    if not fragments[-1].endswith("."):
+        assert consent.judge("a", 2, over) == "wait"
+    consent.settle(over + PAUSE)
+    assert consent.judge("a", 2, over + PAUSE) == FRAGMENTS[fragments]
 
 
-def test_fragments_of_one_turn_are_joined_as_they_come() -> None:
-    consent = Consent()
-    consent.judge("a", 1, 0.0)
-    assert consent.heard("ye", 2, 1.0) == {}
-    assert consent.heard("s", 2, 1.0) == {"a": "agreed"}
+def test_a_last_word_is_whole_after_a_pause_or_in_a_turn_that_is_over() -> None:
+    consent = asked()
+    assert consent.heard("yes", 2, 1.0) == {}
+    assert consent.settle(1.0 + PAUSE) == {"a": "agreed"}
+    consent = asked()
+    consent.heard("yes", 2, 1.0)
+    assert consent.heard("what", 3, 1.0) == {"a": "agreed"}
+
+
+def test_what_was_agreed_can_be_taken_back_until_the_call_comes() -> None:
+    consent = asked()
+    consent.heard("yes", 2, 1.0)
+    assert consent.settle(2.0) == {"a": "agreed"}
+    consent.heard("terday", 2, 2.1)
+    assert consent.judge("a", 2, 5.0) == "wait"
+    assert consent.heard(" no.", 2, 6.0) == {"a": "refused"}
+    assert consent.judge("a", 2, 6.0) == "ask"
 
 
 def test_an_agreement_serves_one_call_and_fades() -> None:
-    consent = Consent(patience=30.0)
     for later, verdict in ((29.0, "agreed"), (31.0, "ask")):
-        consent.judge("a", 1, 0.0)
+        consent = asked()
         consent.heard("yes", 2, 10.0)
         assert consent.judge("a", 2, 10.0 + later) == verdict
-        consent = Consent(patience=30.0)
+        assert consent.judge("a", 2, 10.0 + later) in ("ask", "wait")
 
 
 def test_a_question_expires_in_silence_and_says_so() -> None:
@@ -84,5 +106,5 @@ def test_a_wrong_table_is_refused(words: str) -> None:
 def test_words_of_ones_own() -> None:
     consent = Consent.of({"yes": ["Hai!"], "patience": 5}, "tools.confirm")
     consent.judge("a", 1, 0.0)
-    assert consent.heard("yes", 2, 1.0) == {}
-    assert consent.heard("hai", 3, 2.0) == {"a": "agreed"}
+    assert consent.heard("yes.", 2, 1.0) == {}
+    assert consent.heard("hai.", 3, 2.0) == {"a": "agreed"}
