@@ -14,17 +14,20 @@ from tools.consent import Consent, asked_for
 from tools.registry import Tool
 
 REMEMBERED = 64
-REPEATED_WITHIN = 600.0  # seconds in which a call whose session was lost may be asked again, after a long outage too
+REPEATED_WITHIN = 600.0  # seconds in which a call whose session was lost is asked again at the latest, after an outage
+ATTEMPTS = 2  # a run that was cut short so often is not tried again: it may be what cuts it short
 VOID = "void"
+ANSWERED = "answered"  # what was said is: the model will not ask again for what it had asked for then
 UNCONFIRMED = "unconfirmed"  # the user was to be asked first
 
 
 @attrs.frozen
 class Answer:
-    """What a run came to: `outcome` is that of the event log."""
+    """What a run came to: `outcome` is that of the event log, `parts` are the answers ahead of the last one."""
 
     response: Mapping[str, object]
     outcome: str = "ok"
+    parts: tuple[Mapping[str, object], ...] = ()
 
 
 @attrs.define(eq=False)
@@ -32,7 +35,8 @@ class Run:
     """One run of a tool and the calls that wait for it.
 
     `harmless` says that running it twice does no harm. `deserted` is a run whose calls were voided with their session:
-    the model will ask again, and then takes over this run rather than start another.
+    the model will ask again, and then takes over this run rather than start another. `parts` are its answers so far,
+    of which each call has been sent as many as `sent` says. `attempts` counts how often it was begun.
     """
 
     name: str
@@ -43,20 +47,45 @@ class Run:
     harmless: bool
     fresh: float
     calls: list[ToolCalled] = attrs.field(factory=list)
+    ids: set[str] = attrs.field(factory=set)
     answer: Answer | None = None
     stopped: bool = False
+    attempts: int = 0
+    parts: list[Mapping[str, object]] = attrs.field(factory=list)
+    sent: dict[str, int] = attrs.field(factory=dict)
 
     @property
     def deserted(self) -> bool:
         """Whether nobody waits for it, and it runs on."""
         return not self.calls and not self.stopped
 
+    def begin(self) -> None:
+        """It is begun, perhaps again: then its parts come again, and whoever has them is sent the further ones."""
+        self.attempts += 1
+        self.parts.clear()
+
+    def unsent(self) -> tuple[ToolCalled, Mapping[str, object]] | None:
+        """Gives a part that a call has yet to be sent; each call's come in order."""
+        for call in self.calls:
+            number = self.sent.get(call.id, 0)
+            if number < len(self.parts):
+                return call, self.parts[number]
+        return None
+
+    def was_sent(self, call: ToolCalled) -> None:
+        """Notes that a call has been sent one part more."""
+        self.sent[call.id] = self.sent.get(call.id, 0) + 1
+
 
 @attrs.frozen
 class _Kept:
-    """An answer for calls to come until then; one of a tool that does harm when run twice serves `once`."""
+    """An answer for calls to come until then.
+
+    One of a tool that does harm when run twice serves `once`, for the call of these `ids` repeated.
+    """
 
     asked: str
+    ids: frozenset[str]
     answer: Answer
     until: float
     once: bool
@@ -76,25 +105,31 @@ class Docket:
     def __attrs_post_init__(self) -> None:
         self.consent = Consent.of(self.plan.table("tools", "confirm"), self.plan.where("tools.confirm"))
 
-    def take(self, call: ToolCalled, tool: Tool | None, now: float) -> Run | None:
-        """Enters a call: gives the run to start for it, None if it joins one that runs already."""
+    def take(self, call: ToolCalled, tool: Tool | None, now: float) -> Run:
+        """Enters a call: gives the run to start for it, or the one it joins, which runs already."""
         asked = asked_for(call.name, call.args)
         harmless = tool is not None and tool.idempotent
         for run in self._runs:
             if run.asked == asked and not run.stopped and (harmless or run.deserted):
                 run.calls.append(call)
-                return None
+                run.ids.add(call.id)
+                return run
         fresh = tool.fresh if tool is not None else 0.0
-        run = Run(call.name, call.args, call.turn, asked, now, harmless, fresh, [call])
+        run = Run(call.name, call.args, call.turn, asked, now, harmless, fresh, [call], {call.id})
         run.answer = self._serve(asked, now)
+        run.parts = list(run.answer.parts) if run.answer is not None else []
         self._runs.append(run)
         return run
 
     def cancel(self, ids: Iterable[str], why: str, now: float) -> tuple[list[tuple[Run, ToolCalled]], list[Run]]:
         """Strikes calls out: gives them with their runs, and the runs that nobody wants any more.
 
-        Where the calls are void, the model asks again: the run goes on, or its answer is kept.
+        Where the calls are void, the model asks again: the run goes on, or its answer is kept. Once what was said is
+        answered, it does not any more: an equal call is then a wish of its own.
         """
+        if why.startswith(ANSWERED):
+            self._kept = [kept for kept in self._kept if not (kept.once and kept.ids & set(ids))]
+            return [], []
         struck, unwanted, wanted = [], [], set(ids)
         for run in [self._paid.pop(call_id) for call_id in wanted if call_id in self._paid]:
             if why.startswith(VOID):  # its answer was on the way and went down with the link
@@ -114,7 +149,7 @@ class Docket:
 
     def finish(self, run: Run, answer: Answer, now: float) -> None:
         """Notes what a run came to; it is then owed to the calls that wait for it, or kept for one to come."""
-        run.answer = answer
+        run.answer = attrs.evolve(answer, parts=tuple(run.parts))
         if run.deserted or run.harmless:
             self._keep(run, now)
 
@@ -149,7 +184,9 @@ class Docket:
         period = run.fresh if run.harmless else REPEATED_WITHIN
         worth = run.answer.outcome == "ok" or not (run.harmless or run.answer.outcome == UNCONFIRMED)
         if period > 0 and worth:
-            self._kept = [*self._kept[-REMEMBERED + 1 :], _Kept(run.asked, run.answer, now + period, not run.harmless)]
+            ids = frozenset(run.ids)
+            kept = _Kept(run.asked, ids, run.answer, now + period, not run.harmless)
+            self._kept = [*self._kept[-REMEMBERED + 1 :], kept]
 
     def _serve(self, asked: str, now: float) -> Answer | None:
         self._kept = [kept for kept in self._kept if kept.until > now]

@@ -10,8 +10,8 @@ from the model and filled by the toolbox: the module's settings, the HTTP client
 
 import inspect
 import re
-from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, TypeVar, cast, get_args, get_origin, overload
@@ -21,7 +21,7 @@ import trio
 
 from pipeline.errors import PlanError, ToolFailed, first_error
 from tools.docstrings import Docstring
-from tools.results import LIMIT, response
+from tools.results import LIMIT, fits, response, size
 from tools.schema import Field, fields_of, hints_of, object_schema, take_fields
 
 T = TypeVar("T")
@@ -34,6 +34,8 @@ THREADS = 4  # of one tool at a time; hung ones hold their places, so they canno
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")  # live-protocol 6
 MARK = "__tool__"
 LONGEST_REASON = 300
+SMALL = 8 * 1024  # bytes of JSON that are made on the loop, in a few milliseconds; more of it in a thread
+IN_DOUBT = "it may or may not have been done; ask the user before trying again"
 
 
 class _GivenMark:
@@ -131,7 +133,12 @@ class Tool:
     given: Mapping[str, object] = attrs.field(factory=dict)
     inline: bool = False
     limit: int = LIMIT
-    _threads: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(THREADS), repr=False)
+    _threads: trio.CapacityLimiter = attrs.field(repr=False)
+    _turn: trio.Lock = attrs.field(factory=trio.Lock, repr=False)
+
+    @_threads.default
+    def _places(self) -> trio.CapacityLimiter:
+        return trio.CapacityLimiter(1 if self.exclusive else THREADS)
 
     @classmethod
     def of(cls, function: Callable[..., object]) -> "Tool":
@@ -186,20 +193,16 @@ class Tool:
         itself and its result dropped. Deadlines are the caller's: `timeout` is what the tool asks for.
         """
         taken = self.accept(args)
-
-        async def ahead(value: object, /) -> None:
-            await emit(response(value, self.limit))
-
+        parts = _Parts(emit, self._small, self.limit)
         for name, kind in self.needs.items():
-            taken[name] = ahead if kind is Emit else self._find(name)
+            taken[name] = parts.add if kind is Emit else self._find(name)
         try:
-            if _is_stream(self.function):
-                return await self._stream(taken, ahead)
-            return await self._value(taken)
+            last = await (self._stream(taken, parts) if _is_stream(self.function) else self._value(taken))
         except ToolFailed:
             raise
         except (Exception, SystemExit) as error:
             raise self._failure(error) from error
+        return last if parts.left > 0 else {**last, "cut": f"what came after {self.limit} bytes was left out"}
 
     async def call(self, args: Mapping[str, object]) -> dict[str, Any]:
         """Calls the function and gives one answer: of an async generator {"results": [each in turn]}."""
@@ -212,13 +215,28 @@ class Tool:
         last = await self.run(args, keep)
         return response({"results": parts}, self.limit) if _is_stream(self.function) else last
 
-    async def _stream(self, taken: Mapping[str, object], emit: Emit) -> dict[str, Any]:
-        count = 0
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Waits until no other call of it runs, not even in a thread that was given up, and keeps it so in the block.
+
+        Cancellation while it waits gives up the place in the queue.
+        """
+        async with self._turn:
+            await self._threads.acquire_on_behalf_of(self)
+            self._threads.release_on_behalf_of(self)
+            yield
+
+    def doubt(self, what: str, detail: str = "") -> ToolFailed:
+        """Gives the failure of a call that may have been done: only what does no harm twice is to be tried again."""
+        return ToolFailed(what if self.idempotent else f"{what}; {IN_DOUBT}", retry=self.idempotent, detail=detail)
+
+    async def _stream(self, taken: Mapping[str, object], parts: "_Parts") -> dict[str, Any]:
         async with aclosing(cast("Any", self.function(**taken))) as answers:
             async for answer in cast("AsyncIterable[object]", answers):
-                count += 1
-                await emit(answer)
-        return {"result": "done", "answers": count}
+                await parts.add(answer)
+                if parts.left <= 0:
+                    break
+        return {"result": "done", "answers": parts.count}
 
     async def _value(self, taken: Mapping[str, object]) -> dict[str, Any]:
         if self.inline or _waits(self.function):
@@ -226,9 +244,13 @@ class Tool:
         else:
             call = partial(self._called, taken)
             value = await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._threads)
-        if inspect.isawaitable(value):
-            return response(await value, self.limit)
-        return value
+        return await self._small(await value) if inspect.isawaitable(value) else value
+
+    async def _small(self, value: object) -> dict[str, Any]:
+        """Makes a result JSON of bounded size, without keeping the loop from others for long."""
+        if self.inline or fits(value, SMALL):
+            return response(value, self.limit)
+        return await trio.to_thread.run_sync(response, value, self.limit, abandon_on_cancel=True)
 
     def _called(self, taken: Mapping[str, object]) -> Awaitable[object] | dict[str, Any]:
         """Calls the function; a large result is made small here, in the thread, and not on the loop."""
@@ -247,8 +269,26 @@ class Tool:
             return first
         detail = " ".join(f"{type(first).__name__}: {first}".split())[:LONGEST_REASON]
         if isinstance(first, trio.TooSlowError):
-            return ToolFailed(f"{self.name} took too long; it may work later", retry=True, detail=detail)
+            return self.doubt(f"{self.name} took too long", detail)
         return ToolFailed(f"{self.name} failed because of a fault in it; asking again will not help", detail=detail)
+
+
+@attrs.define
+class _Parts:
+    """Answers ahead of the last one, on their way to `emit`: made small, and no more than `left` bytes of them."""
+
+    emit: Emit
+    small: Callable[[object], Awaitable[dict[str, Any]]]
+    left: int
+    count: int = 0
+
+    async def add(self, value: object, /) -> None:
+        """Sends one; from the first on for which there is no room, none."""
+        part = await self.small(value)
+        self.left -= size(part) if self.left > 0 else 0
+        if self.left > 0:
+            self.count += 1
+            await self.emit(part)
 
 
 def place(function: Callable[..., object]) -> str:

@@ -127,7 +127,8 @@ ERRORS: list[tuple[str, dict[str, object], str, bool, str]] = [
     ("broken", {}, "broken failed because of a fault in it", False, "error"),
     ("leaves", {}, "leaves failed because of a fault in it", False, "error"),
     ("refuses", {}, "the shop is closed; try tomorrow", True, "error"),
-    ("hangs", {}, "hangs did not answer within 3 s", True, "timeout"),
+    ("hangs", {}, "hangs did not answer within 3 s; it may or may not have been done; ask the user", False, "timeout"),
+    ("hangs_harmlessly", {}, "hangs_harmlessly did not answer within 3 s", True, "timeout"),
 ]
 
 
@@ -135,7 +136,8 @@ ERRORS: list[tuple[str, dict[str, object], str, bool, str]] = [
 async def test_whatever_goes_wrong_is_answered_in_plain_words(
     autojump_clock: object, desk: Any, name: str, args: dict[str, object], words: str, retry: bool, outcome: str
 ) -> None:
-    desk.use(order, broken, refuses, hangs, leaves)
+    harmless = tool(timeout=3, idempotent=True, name="hangs_harmlessly")(lambda_copy(hangs))
+    desk.use(order, broken, refuses, hangs, leaves, harmless)
     desk.send(ToolCalled("1", name, args, 1))
     await desk.settle(10)
     (told,) = desk.told()

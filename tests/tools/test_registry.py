@@ -276,9 +276,12 @@ async def test_a_deadline_of_the_functions_own(autojump_clock: trio.testing.Mock
         with trio.fail_after(3):
             await trio.sleep_forever()
 
-    with pytest.raises(ToolFailed, match="slow took too long") as caught:
-        await Tool.of(slow).call({})
-    assert caught.value.retry
+    for harmless in (False, True):
+        made = Tool.of(tool(idempotent=harmless)(slow))
+        with pytest.raises(ToolFailed, match="slow took too long") as caught:
+            await made.call({})
+        assert caught.value.retry is harmless
+        assert ("may or may not have been done" in str(caught.value)) is not harmless
 
 
 async def test_cancellation_passes_untouched(autojump_clock: trio.testing.MockClock) -> None:

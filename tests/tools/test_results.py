@@ -2,6 +2,8 @@ import dataclasses
 import datetime as dt
 import enum
 import json
+import tracemalloc
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import PurePosixPath
 from types import MappingProxyType
@@ -12,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.results import LIMIT, jsonable, response
+from tools.results import LIMIT, fits, jsonable, response
 
 
 class Colour(enum.Enum):
@@ -82,7 +84,10 @@ def test_what_contains_itself_ends_somewhere() -> None:
         ({"a": 1}, {"a": 1}),
         (Parcel("Bonn"), {"to": "Bonn", "colour": "red"}),
         (7, {"result": 7}),
-        ([], {"result": []}),
+        ([], {"result": [], "status": "nothing found"}),
+        ("", {"result": "", "status": "nothing found"}),
+        ({}, {"status": "nothing found"}),
+        (0, {"result": 0}),
         (None, {"result": "done"}),
     ],
     ids=str,
@@ -123,3 +128,45 @@ def test_a_long_text_keeps_its_front() -> None:
 def test_no_result_exceeds_the_limit(value: object, limit: int) -> None:
     answer = response(value, limit)
     assert size({key: item for key, item in answer.items() if key != "cut"}) <= limit
+
+
+class Counted(list[Any]):
+    """A list that counts how far it is read."""
+
+    def __init__(self, items: list[Any]) -> None:
+        super().__init__(items)
+        self.read = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        for item in super().__iter__():
+            self.read += 1
+            yield item
+
+
+def test_what_is_beyond_the_limit_is_never_looked_at() -> None:
+    rows = Counted([{"n": n} for n in range(100_000)])
+    assert "cut" in response({"rows": rows}, 1000)
+    assert rows.read < 200
+    assert not fits(rows, 1000)
+
+
+def test_what_is_linked_crosswise_does_not_grow_beyond_the_limit() -> None:
+    shelf: list[Any] = ["x"]
+    for _ in range(14):
+        shelf = [shelf, shelf, shelf]
+    assert size(response(shelf)) < LIMIT + 120
+
+
+def test_two_ways_to_the_same_thing_are_no_circle() -> None:
+    spot = {"x": 1}
+    assert response({"from": spot, "to": spot}) == {"from": {"x": 1}, "to": {"x": 1}}
+
+
+@pytest.mark.parametrize("giant", ["x" * 50_000_000, b"x" * 50_000_000], ids=["text", "bytes"])
+def test_a_giant_costs_no_more_than_what_is_kept_of_it(giant: str | bytes) -> None:
+    tracemalloc.start()
+    try:
+        assert "cut" in response(giant)
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
