@@ -1,19 +1,16 @@
 """`assistant talk`: microphone to model to speaker, until Ctrl-C or the far end closes for good."""
 
 import argparse
-import os
-import signal
 import sys
-import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-import attrs
 import trio
 
 from bin.arrange import Arrangement, arrange, serve_locally
 from bin.ending import Ending
+from bin.obeying import obeying
 from pipeline.conversation import Conversation, converse
 from pipeline.events import Bus
 from pipeline.graph import check
@@ -21,9 +18,6 @@ from telemetry.sinks import Listening, Occasion, listening
 
 if TYPE_CHECKING:
     from actors.emulator.service import Service
-
-INTERRUPTED = 130
-LAST_RESORT = 1.8  # seconds after Ctrl-C at which the process ends whatever a device or disk is doing
 
 
 def main(options: argparse.Namespace) -> int:
@@ -66,34 +60,6 @@ async def listened(arrangement: Arrangement, options: argparse.Namespace) -> Asy
         print(f"\nThe recording, for `assistant report` and `assistant replay`:\n{options.record}", flush=True)
 
 
-@attrs.define
-class Obeyed:
-    """The exit code that a signal asks for; 0 while none has come."""
-
-    code: int = 0
-
-
-@asynccontextmanager
-async def obeying(release: Callable[[], None]) -> AsyncIterator[Obeyed]:
-    """Cancels the block at Ctrl-C or SIGTERM, and ends the process soon after if the block does not end.
-
-    `release` gives the terminal back in that case.
-    """
-    obeyed = Obeyed()
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with trio.open_nursery() as nursery:
-
-            async def obey() -> None:
-                async for number in signals:
-                    obeyed.code = INTERRUPTED if number == signal.SIGINT else 0
-                    _end_at_last(obeyed.code, release)
-                    nursery.cancel_scope.cancel("a signal came")
-
-            nursery.start_soon(obey)
-            yield obeyed
-            nursery.cancel_scope.cancel("the block is over")
-
-
 @asynccontextmanager
 async def conversing(
     arrangement: Arrangement, bus: Bus, service: "Service | None" = None
@@ -127,16 +93,3 @@ async def until_over(conversation: Conversation, ending: Ending) -> None:
             ending.feed(await anext(events))
         if deadline.cancelled_caught:
             return
-
-
-def _end_at_last(code: int, release: Callable[[], None]) -> None:
-    """Ends the process when an orderly close hangs in a device or a disk: Ctrl-C is obeyed within two seconds."""
-
-    def leave() -> None:
-        release()
-        sys.stdout.flush()
-        os._exit(code)
-
-    timer = threading.Timer(LAST_RESORT, leave)
-    timer.daemon = True
-    timer.start()

@@ -21,6 +21,7 @@ async def get_time(city: str) -> str:
     return city
 '''
 STUCK_TOOLS = SLOW_TOOLS.replace("async def", "def").replace("await trio", "time")
+BLOCKING_TOOLS = SLOW_TOOLS.replace("await trio", "time")  # which holds up the whole loop
 STARTING = [0.0, 0.006, 0.012, 0.016, 0.02, 0.025, 0.03, 0.05, 0.1, 0.3]  # seconds after the start
 
 
@@ -156,6 +157,8 @@ SCENARIOS = MOMENTS | {
     "closing": closing,
     "emulator": of_the_emulator,
     "while it starts": while_it_starts,
+    "a tool blocks the loop": on("tool.call", tools=BLOCKING_TOOLS, wait=0.2),
+    "SIGTERM while a tool blocks the loop": on("tool.call", tools=BLOCKING_TOOLS, wait=0.2, number=signal.SIGTERM),
     "SIGTERM": on("turn.first_audio", number=signal.SIGTERM),
 }
 
@@ -186,6 +189,15 @@ def test_sigterm_ends_a_conversation_in_order(played: Any) -> None:
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.within(LIMIT), outcome.seconds
     assert outcome.events("session.state")[-1]["to"] == "CLOSED"
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("a tool blocks the loop", 130), ("SIGTERM while a tool blocks the loop", 0)]
+)
+def test_a_loop_that_stands_still_does_not_keep_a_signal_waiting(name: str, code: int, played: Any) -> None:
+    outcome = played(name)
+    assert (outcome.code, outcome.err) == (code, "")
+    assert outcome.within(LIMIT), outcome.seconds
 
 
 @pytest.mark.parametrize("name", [*MOMENTS, "SIGTERM"])

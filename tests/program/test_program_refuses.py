@@ -1,6 +1,7 @@
 """Whatever is wrong, a user reads one sentence that names it and says what to do, and gets the right exit code."""
 
 import functools
+import os
 from typing import Any
 
 import attrs
@@ -103,6 +104,8 @@ CASES = {
     "recording without sound": talk(*OUTPUT, "--input", "no-sound.wav", words=("no-sound.wav", "no sound")),
     "recording of an odd codec": talk(*OUTPUT, "--input", "odd-codec.wav", words=("odd-codec.wav", "codec", "convert")),
     "no recording": talk(*OUTPUT, "--input", "none.wav", words=("none.wav", "no such file")),
+    "recording that is a pipe": talk(*OUTPUT, "--input", "pipe", words=("pipe", "no plain file")),
+    "output that is a pipe": talk(*INPUT, "--output", "pipe", words=("pipe", "no plain file")),
     "output in no folder": talk(*INPUT, "--output", "no/where.wav", words=("no/where.wav", "folder")),
     "output may not be written": talk(*INPUT, "--output", "/proc/self/x.wav", words=("/proc/self/x.wav", "folder")),
     "events in no folder": talk(*OUTPUT, *INPUT, "--events", "no/e.jsonl", words=("no/e.jsonl", "event log")),
@@ -156,6 +159,7 @@ USAGE = ("unknown option", "unknown command", "TCP port that is none")  # shown 
 async def refused(case: Case, user: Any) -> Any:
     for name, content in FILES.items():
         (user.folder / name).write_bytes(content)
+    os.mkfifo(user.folder / "pipe")  # nobody is at its other end
     around = {}
     if case.portaudio:
         fakes = user.folder.parent / "fakes"
