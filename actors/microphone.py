@@ -13,6 +13,7 @@ import numpy as np
 import trio
 
 from actors.audio.capture import Microphone
+from actors.audio.recording import Recording as SoundFile
 from actors.audio.recording import open_recording
 from actors.audio.resample import Resampler
 from actors.audio.timeline import Timeline
@@ -95,7 +96,8 @@ class Device(_Microphone):
 class Recording(_Microphone):
     """A sound file in place of a device, in real time; silence follows it, as a microphone would give.
 
-    Any rate, width and channel count that soundfile reads. Raises BadRecording when the file cannot be used.
+    Any rate, width and channel count that soundfile reads. Raises BadRecording when the file cannot be used; one that
+    turns out to be damaged is told of where it ends.
     """
 
     path: Path = attrs.field(kw_only=True)
@@ -103,13 +105,14 @@ class Recording(_Microphone):
     async def run(self) -> None:
         """Runs until cancelled."""
         with open_recording(self.path) as recording:
-            if recording.warning:
-                self.bus.publish(Notice(recording.warning))
+            told = recording.warning
+            if told:
+                self.bus.publish(Notice(told))
             resampler = Resampler(recording.rate, INPUT_RATE)
             native = recording.blocks(max(1, recording.rate // 50))
             skipped = self._skip(recording.rate, native)
             sound = _reblocked(chain((resampler.push(pcm) for pcm in skipped), map(_flushed, [resampler])))
-            await self._pace(chain(sound, self._afterwards(recording.duration)), self.path.name, recording.rate)
+            await self._pace(chain(sound, self._afterwards(recording, told)), self.path.name, recording.rate)
 
     def _skip(self, rate: int, native: Iterator[bytes]) -> Iterator[bytes]:
         """After a restart the recording goes on where the clock is, as a live microphone would."""
@@ -120,8 +123,10 @@ class Recording(_Microphone):
                 yield pcm[gone:]
             gone = max(0, gone - len(pcm))
 
-    def _afterwards(self, seconds: float) -> Iterator[bytes]:
-        self.bus.publish(RecordingSent(round(seconds, 3)))
+    def _afterwards(self, recording: SoundFile, told: str) -> Iterator[bytes]:
+        if recording.warning != told:
+            self.bus.publish(Notice(recording.warning))
+        self.bus.publish(RecordingSent(round(recording.given, 3)))
         yield from repeat(bytes(BLOCK * SAMPLE_BYTES))
 
 

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import io
 import os
+import stat
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ CONVERT = "convert it first, for example: sox INPUT -r 16000 -c 1 -b 16 OUTPUT.w
 READ_BLOCK = 16384  # frames a read takes from disk
 HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")  # canonical RIFF/WAVE header of PCM, 44 bytes
 UNKNOWN_LENGTH = 0x7FFF0000  # programs that write WAV into a pipe claim this much or more, or nothing
+OGG_PAGE, OGG_LONGEST, OGG_END = b"OggS", 65307, 4  # how a page begins, its most bytes, the flag of the last (RFC 3533)
 FLUSH_SECONDS = 1.0  # what a crash can cost
 
 
@@ -34,7 +36,8 @@ class Recording:
     """A sound file open for reading, streamed from disk; whoever opened it closes it, best by `with`.
 
     `rate` in Hz and `duration` in seconds are the file's own. `warning` is a sentence for the user where the file
-    holds less than it promises, else empty; of a damaged compressed file it is known only after the last block.
+    holds less than it promises, else empty; of a damaged compressed file it is known only after the last block, and
+    then `given`, the seconds that the blocks had, says how much there was.
     """
 
     path: Path
@@ -42,6 +45,7 @@ class Recording:
     duration: float
     warning: str
     _file: soundfile.SoundFile
+    given: float = attrs.field(default=0.0, init=False)
     _begun: bool = attrs.field(default=False, init=False)
 
     def blocks(self, samples: int) -> Iterator[bytes]:
@@ -58,6 +62,7 @@ class Recording:
             self._begun = True
             while len(block := self._file.read(samples, dtype="float32", always_2d=True)):
                 done += len(block)
+                self.given = done / self.rate
                 mono = np.nan_to_num(block, posinf=1.0, neginf=-1.0).mean(axis=1, dtype=np.float32)
                 yield quantize(mono * np.float32(FULL_SCALE)).tobytes()
         except soundfile.LibsndfileError as error:
@@ -97,6 +102,9 @@ def open_recording(path: str | os.PathLike[str]) -> Recording:
     try:
         file = soundfile.SoundFile(place)
     except (soundfile.LibsndfileError, OSError) as error:
+        if _ends_in_header(place):
+            found = "the file ends inside its header, before any sound"
+            raise BadRecording(f"cannot use {place}: {found}; copy it or record it again") from error
         found = (
             "it is a WAV file, but not of a codec we can read" if _is_wav(place) else "it is of no format we can read"
         )
@@ -105,7 +113,8 @@ def open_recording(path: str | os.PathLike[str]) -> Recording:
         file.close()
         raise BadRecording(f"cannot use {place}: no sound was found in it; record it again or name another file")
     duration = file.frames / file.samplerate
-    return Recording(place, file.samplerate, duration, _missing_data(place, duration), file)
+    warning = _missing_data(place, duration) or _missing_end(place, duration)
+    return Recording(place, file.samplerate, duration, warning, file)
 
 
 def read_mono(path: str | os.PathLike[str], rate: int) -> bytes:
@@ -116,6 +125,9 @@ def read_mono(path: str | os.PathLike[str], rate: int) -> bytes:
 
 def _check_file(place: Path) -> None:
     try:
+        if not (_is_plain(place) or place.is_dir()):  # opening a pipe could wait for ever; a folder refuses by itself
+            found = "it is no plain file"
+            raise BadRecording(f"cannot read {place}: {found}; write the sound into a file first, and name that")
         with place.open("rb") as file:
             empty = not file.read(1)
     except FileNotFoundError as error:
@@ -126,10 +138,29 @@ def _check_file(place: Path) -> None:
         raise BadRecording(f"cannot use {place}: the file is empty; record it again or name another file")
 
 
+def _is_plain(place: Path) -> bool:
+    return stat.S_ISREG(place.stat().st_mode)
+
+
 def _is_wav(place: Path) -> bool:
     with place.open("rb") as file:
         head = file.read(12)
     return head[:4] in (b"RIFF", b"RIFX", b"RF64") and head[8:] == b"WAVE"
+
+
+def _ends_in_header(place: Path) -> bool:
+    """Whether this begins as a WAV file does, and ends before its sound would begin."""
+    with place.open("rb") as file:
+        head = file.read(12)
+        if not head.startswith((b"RIFF", b"RIFX", b"RF64")) or head[8:] != b"WAVE"[: len(head[8:])]:
+            return False
+        big = head.startswith(b"RIFX")
+        while len(chunk := file.read(8)) == 8:  # noqa: PLR2004 - a chunk's name and length
+            name, length = struct.unpack(">4sI" if big else "<4sI", chunk)
+            if name == b"data":
+                return False
+            file.seek(length + length % 2, os.SEEK_CUR)
+    return True
 
 
 def _missing_data(place: Path, duration: float) -> str:
@@ -150,6 +181,19 @@ def _missing_data(place: Path, duration: float) -> str:
                 return ""
             file.seek(length + length % 2, os.SEEK_CUR)
     return ""
+
+
+def _missing_end(place: Path, duration: float) -> str:
+    """Says so where an OGG file lacks its last page; libsndfile takes what is there for all of it."""
+    with place.open("rb") as file:
+        if file.read(4) != OGG_PAGE:
+            return ""
+        file.seek(max(0, place.stat().st_size - OGG_LONGEST))
+        tail = file.read()
+    last = tail.rfind(OGG_PAGE)
+    if tail[last + 5 : last + 6] and tail[last + 5] & OGG_END:
+        return ""
+    return f"{place} is cut short: its end is missing, {duration:.2f} s are used"
 
 
 def _reason(error: Exception) -> str:
@@ -176,6 +220,8 @@ class WavWriter:
 
     def __attrs_post_init__(self) -> None:
         try:
+            if self.path.exists() and not (_is_plain(self.path) or self.path.is_dir() or self.path.is_char_device()):
+                raise BadRecording(f"cannot write {self.path}: it is no plain file; name another one")
             self._file = io.FileIO(self.path, "w")
             self._write_header()
         except OSError as error:

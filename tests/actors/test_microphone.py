@@ -1,17 +1,20 @@
 """The microphone actor on a device that comes and goes."""
 
 from collections import deque
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import pytest
+import soundfile
 import trio
 
 import actors.microphone
 from actors.audio.timeline import Timeline
 from pipeline.channels import Outlet
 from pipeline.errors import DeviceUnavailable, Fatal
-from pipeline.events import Bus
+from pipeline.events import Bus, Notice, RecordingSent
 
 LOST = DeviceUnavailable("lost the input device 'desk'")
 
@@ -66,3 +69,31 @@ async def test_a_device_that_was_never_there_ends_the_run(
 ) -> None:
     with pytest.raises(Fatal, match="lost the input device"):
         await told(monkeypatch, None)
+
+
+async def played(path: Path) -> tuple[list[str], float]:
+    """Plays a recording to its end; gives the notices in order, and the seconds that were sent."""
+    bus = Bus()
+    events = bus.subscribe()
+    microphone = actors.microphone.Recording(Outlet(None, None), Timeline(bus), bus, path=path)
+    with trio.move_on_after(30):
+        await microphone.run()
+    bus.close()
+    told = [event async for event in events]
+    (sent,) = [event.seconds for event in told if isinstance(event, RecordingSent)]
+    return [event.text for event in told if isinstance(event, Notice)], sent
+
+
+@pytest.mark.parametrize("name", ["a.flac", "a.ogg", "a.wav"])
+async def test_a_damaged_recording_is_told_once_with_the_seconds_that_were_sent(
+    name: str, autojump_clock: object, tmp_path: Path
+) -> None:
+    noise = np.random.default_rng(1).normal(0, 3000, 16000 * 4).astype("<i2")
+    soundfile.write(tmp_path / name, noise, 16000)
+    whole = (tmp_path / name).read_bytes()
+    assert await played(tmp_path / name) == ([], 4.0)
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    (notice,), sent = await played(tmp_path / name)
+    assert name in notice
+    assert f"{sent:.2f}" in notice
+    assert 0.5 < sent < 3.5

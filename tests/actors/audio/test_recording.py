@@ -1,5 +1,6 @@
 import errno
 import io
+import os
 import struct
 from pathlib import Path
 
@@ -111,6 +112,7 @@ def test_a_damaged_flac_is_used_as_far_as_it_goes_with_a_warning(tmp_path: Path)
         assert 0 < len(found) < 5 * 2 * len(SOUND)
         assert np.tile(SOUND, 5).tobytes().startswith(found)
         assert "is damaged after" in recording.warning
+        assert recording.given == pytest.approx(len(found) / 2 / 22050)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +133,27 @@ def test_what_cannot_be_read_is_named_with_what_was_found(wav: Path, content: by
     with pytest.raises(BadRecording, match=found) as caught:
         open_recording(wav)
     assert str(wav) in str(caught.value)
+
+
+@pytest.mark.parametrize("kept", [7, 11, 12, 19, 30, 36])
+def test_a_wav_that_ends_inside_its_header_is_told_from_an_odd_codec(wav: Path, kept: int) -> None:
+    wav.write_bytes(wav.read_bytes()[:kept])
+    with pytest.raises(BadRecording, match="ends inside its header") as caught:
+        open_recording(wav)
+    assert "codec" not in str(caught.value)
+
+
+def test_a_pipe_is_no_recording_and_nobody_waits_for_its_other_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    with pytest.raises(BadRecording, match=r"pipe\.wav: it is no plain file"):
+        open_recording(tmp_path / "pipe.wav")
+    with pytest.raises(BadRecording, match=r"pipe\.wav: it is no plain file"):
+        WavWriter(tmp_path / "pipe.wav", 24000)
+
+
+def test_sound_may_be_written_to_nowhere() -> None:
+    with WavWriter(Path(os.devnull), 24000) as writer:
+        writer.write(SOUND.tobytes())
 
 
 def test_a_folder_is_no_recording(tmp_path: Path) -> None:
