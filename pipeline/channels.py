@@ -151,7 +151,7 @@ class Edge(Generic[T]):
 
     def fits(self, message: T) -> bool:
         """Whether there is room for the message as things are; an empty edge has room for anything."""
-        return self.held + self.capacity.weigh(message) <= self.capacity.amount or not self.waiting
+        return not self._crowded(self.capacity.weigh(message))
 
     def offer(self, end: trio.MemorySendChannel[T], message: T) -> bool:
         """Sends if there is room, or if the policy makes room; False only where the policy is `block`."""
@@ -159,7 +159,7 @@ class Edge(Generic[T]):
             self.counters.dropped += 1
             return True
         weight = self.capacity.weigh(message)
-        if not self.fits(message):
+        if self._crowded(weight):
             if self.overflow is Overflow.BLOCK:
                 return False
             if self.overflow is Overflow.FAIL:
@@ -190,11 +190,14 @@ class Edge(Generic[T]):
         """Waits until a reader has taken something; cancelling changes nothing."""
         await self._room.park()
 
+    def _crowded(self, weight: float) -> bool:
+        return self.held + weight > self.capacity.amount and self.waiting > 0
+
     def _make_room(self, weight: float) -> None:
         now = trio.current_time()
         if not self._unreported.dropped:
             self._burst_at = now
-        while self.held + weight > self.capacity.amount and self.waiting:
+        while self._crowded(weight):
             oldest = self._receive.receive_nowait()
             self.held = max(0.0, self.held - self.capacity.weigh(oldest))
             milliseconds = 1000 * float(getattr(oldest, "seconds", 0.0))
