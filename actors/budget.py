@@ -23,7 +23,8 @@ class Budget:
     requests: Outlet[Request]
     purse: Shared[Purse]
     bus: Bus
-    _warned: bool = attrs.field(default=False, init=False)
+    _warned: set[tuple[str, bool]] = attrs.field(factory=set, init=False)  # the limits of which it was said, by kind
+    _told: bool = attrs.field(default=False, init=False)  # that something has no price
     _saved_at: float = attrs.field(default=-math.inf, init=False)
     _turn: int = attrs.field(default=0, init=False)  # the latest that was heard of
 
@@ -44,19 +45,20 @@ class Budget:
         self._turn = max(self._turn, getattr(event, "turn", None) or 0)
 
     def _used_up(self, now: float) -> bool:
-        """Counts the time, warns once, and tells whether a limit is reached."""
+        """Counts the time, warns once of each limit, and tells whether one is reached."""
         self.purse.pass_time(now)
         if now >= self._saved_at + SAVE_PERIOD:
             self._saved_at = now
             self._save()
-        most = self.purse.used()[0]
-        if not self._warned and most.part >= self.purse.budget.warn_at:
-            self._warned = True
-            self.bus.publish(Notice(f"the budget runs out: {most} are used"))
-        if self.purse.unpriced and (self.purse.budget.money or self.purse.budget.day_money):
-            self.purse.unpriced = False
-            self.bus.publish(Notice("a budget in money needs every price of the model under [telemetry.prices]"))
-        return most.part >= 1.0
+        used = self.purse.used()
+        for limit in used:
+            if limit.part >= self.purse.budget.warn_at and (limit.kind, limit.daily) not in self._warned:
+                self._warned.add((limit.kind, limit.daily))
+                self.bus.publish(Notice(f"the budget runs out: {limit} are used"))
+        if self.purse.unpriced and not self._told and (self.purse.budget.money or self.purse.budget.day_money):
+            self._told = True
+            self.bus.publish(Notice("some tokens have no price under [telemetry.prices]; the budget counts the others"))
+        return used[0].part >= 1.0
 
     def _save(self) -> None:
         error = self.purse.save()

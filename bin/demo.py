@@ -1,6 +1,7 @@
 """`assistant demo`: a recorded conversation through the whole pipeline, against the embedded service."""
 
 import argparse
+import sys
 import tempfile
 import tomllib
 from pathlib import Path
@@ -76,7 +77,7 @@ def _folder() -> Path:
 
 async def _main(arrangement: Arrangement, options: argparse.Namespace, cuts: list[Cut]) -> int:
     service = Service()
-    table = LatencyTable()
+    table, ending = LatencyTable(), Ending(LINGER)
     async with (
         listened(arrangement, options) as listeners,
         obeying(listeners.release) as obeyed,
@@ -87,8 +88,10 @@ async def _main(arrangement: Arrangement, options: argparse.Namespace, cuts: lis
         nursery.start_soon(_measure, conversation.events(), table)
         if cuts:
             nursery.start_soon(_cut, conversation.events(), service, cuts)
-        await until_over(conversation, Ending(LINGER))
+        await until_over(conversation, ending)
         nursery.cancel_scope.cancel("the demo is over")
+    if ending.farewell:
+        print(f"assistant: {ending.farewell}", file=sys.stderr)
     if not options.quiet:
         print("\n".join(["", *table.lines(), "", "where the latency went, in ms", *table.waterfall()]))
     return obeyed.code

@@ -27,6 +27,10 @@ class Refused(Fatal):
     """The service will not talk to us as we are: wrong key, model or endpoint."""
 
 
+class Spent(Fatal):
+    """The budget of the day is used up, so the conversation is not begun."""
+
+
 class DeviceUnavailable(AssistantError):
     """A sound device is missing, lost or refuses its settings; it may come back."""
 

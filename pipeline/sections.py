@@ -72,6 +72,8 @@ class Budget:
     file: str = ""
 
 
+# What a budget in money has to know of a model: thoughts and the answers of the service's own tools count as text.
+NEEDED = ("text_in", "audio_in", "text_out", "audio_out")
 SECTIONS: Mapping[str, type] = {"room": Room, "telemetry": Telemetry, "budget": Budget}
 
 
@@ -98,10 +100,34 @@ def _prices(plan: Plan, table: object) -> dict[str, Price]:
     return {model: structure(value, Price, plan.where(f"{key}.{model}")) for model, value in models.items()}
 
 
+def price_of(model: str, prices: Mapping[str, Price]) -> Price | None:
+    """Gives a model's price; the name in the table may be the beginning of the model's, the longest one counts."""
+    name = model.removeprefix("models/")
+    fitting = [known for known in prices if name == known or name.startswith(f"{known}-")]
+    return prices[max(fitting, key=len)] if fitting else None
+
+
 def check_sections(plan: Plan) -> None:
     """Raises PlanError where one of these tables is wrong."""
     for name, kind in SECTIONS.items():
         section_of(plan, name, kind)
+    check_money(plan)
+
+
+def check_money(plan: Plan) -> None:
+    """Raises PlanError where a budget in money lacks a price of the model: it would count for free what costs most."""
+    budget = section_of(plan, "budget", Budget)
+    limits = [name for name in ("money", "day_money") if getattr(budget, name)]
+    if not limits:
+        return
+    model = str(plan.table("live").get("model", "")).removeprefix("models/")
+    price = price_of(model, section_of(plan, "telemetry", Telemetry).prices)
+    missing = [name for name in NEEDED if getattr(price, name, None) is None]
+    if missing:
+        raise PlanError(
+            f"{plan.where(f'budget.{limits[0]}')} needs every price of {model}, and there is no {', '.join(missing)}; "
+            f'set it under [telemetry.prices."{model}"], or bound tokens or minutes instead'
+        )
 
 
 def path_of(plan: Plan, name: str) -> Path | None:

@@ -10,9 +10,10 @@ from typing import Any
 
 import attrs
 
+from pipeline.errors import Spent
 from pipeline.plan import Plan
-from pipeline.sections import Budget, Telemetry, path_of, section_of
-from telemetry.usage import Tokens, price_of
+from pipeline.sections import Budget, Telemetry, path_of, price_of, section_of
+from telemetry.usage import Tokens
 
 KINDS = ("minutes", "tokens", "money")
 SECONDS = 60.0
@@ -47,7 +48,7 @@ class Purse:
     """Counts what is spent; it outlives the actor that watches it, and keeps the day's sum in a file of mode 0600.
 
     The file is only touched where a limit for a day is set. One that cannot be read counts as empty; one that cannot be
-    written is told by `save`.
+    written is told by `save`. Raises Spent where a day's limit is reached already, so that nothing is begun.
     """
 
     plan: Plan
@@ -62,6 +63,7 @@ class Purse:
         self.budget = section_of(self.plan, "budget", Budget)
         if self._daily:
             self._before = self._read()
+            self._refuse_a_spent_day()
 
     @property
     def limited(self) -> bool:
@@ -82,9 +84,9 @@ class Purse:
         """Counts the tokens of one report of the service, and what they cost."""
         tokens = Tokens.of(counts)
         self._spent["tokens"] += tokens.total
-        cost = tokens.cost(self._price())
-        self.unpriced = self.unpriced or cost is None
-        self._spent["money"] += cost or 0.0
+        cost, whole = tokens.known_cost(self._price())
+        self.unpriced = self.unpriced or not whole
+        self._spent["money"] += cost
 
     def used(self) -> list[Used]:
         """Gives every limit with what is used of it, the most used first."""
@@ -117,6 +119,14 @@ class Purse:
     def close(self) -> None:
         """Keeps the day's sum."""
         self.save()
+
+    def _refuse_a_spent_day(self) -> None:
+        for used in self.used():
+            if used.part >= 1.0:
+                raise Spent(
+                    f"the budget of the day is used up: {used}; it begins anew at midnight UTC, "
+                    f"and budget.day_{used.kind} sets it"
+                )
 
     @property
     def _path(self) -> Path | None:

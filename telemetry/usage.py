@@ -6,6 +6,7 @@ from typing import Any, Self
 import attrs
 
 from pipeline.sections import Price
+from pipeline.sections import price_of as price_of  # noqa: PLC0414 - whoever speaks of costs speaks of prices
 
 MILLION = 1e6
 # The service's names of modalities, and the price that counts for each. Tokens of which it does not say what they are
@@ -71,9 +72,14 @@ class Tokens:
 
     def cost(self, price: Price | None) -> float | None:
         """Gives what this costs, in the price's unit; None where any part of it has no price."""
+        known, whole = self.known_cost(price)
+        return known if whole else None
+
+    def known_cost(self, price: Price | None) -> tuple[float, bool]:
+        """Gives what those parts cost whose price is known, and whether that is all of them."""
         parts = [part_cost(direction, modality, count, price) for direction, modality, count in self.rows()]
         known = [part for part in parts if part is not None]
-        return sum(known) if len(known) == len(parts) else None
+        return sum(known), len(known) == len(parts)
 
 
 def part_cost(direction: str, modality: str, count: int, price: Price | None) -> float | None:
@@ -83,13 +89,6 @@ def part_cost(direction: str, modality: str, count: int, price: Price | None) ->
     priced, text = (_PRICED_IN, "text_in") if direction == "input" else (_PRICED_OUT, "text_out")
     rate: float | None = getattr(price, priced.get(modality.upper(), text))
     return None if rate is None else rate * count / MILLION
-
-
-def price_of(model: str, prices: Mapping[str, Price]) -> Price | None:
-    """Gives a model's price; the name in the table may be the beginning of the model's, the longest one counts."""
-    name = model.removeprefix("models/")
-    fitting = [known for known in prices if name == known or name.startswith(f"{known}-")]
-    return prices[max(fitting, key=len)] if fitting else None
 
 
 def _modalities(counts: Mapping[str, Any], total: str, details: str) -> dict[str, int]:

@@ -1,13 +1,20 @@
 """A conversation that runs out of its budget: a warning, a goodbye that is heard, and an end in order."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 
-from pipeline.sections import Budget
+from pipeline.errors import Spent
+from pipeline.events import Usage
+from pipeline.sections import Budget, Price
+from telemetry.purse import today
 
 Watching = Callable[..., Any]
+ALL = dict.fromkeys(("text_in", "audio_in", "text_out", "audio_out"), 100.0)
 
 
 def notices(near: Any) -> list[str]:
@@ -56,3 +63,38 @@ async def test_without_a_limit_the_actor_ends_at_once(autojump_clock: object, wa
         await trio.sleep(300)
         assert near.conversation.supervised["budget"].state == "done"
     assert notices(near) == []
+
+
+async def test_each_limit_has_a_warning_of_its_own(autojump_clock: object, watched: Watching) -> None:
+    async with watched("time-tokyo.flac", budget__minutes=0.5, budget__tokens=2000, budget__warn_at=0.01) as near:
+        await near.until(lambda: near.named("usage"))
+        await trio.sleep(3)
+    warnings = [text for text in notices(near) if "runs out" in text]
+    assert sorted(text.split()[-3] for text in warnings) == ["minutes", "tokens"]
+
+
+async def test_money_bites_though_something_has_no_price(autojump_clock: object, watched: Watching) -> None:
+    """Video has none here, and is told once, however often it comes; the rest is counted."""
+    prices = {"gemini-3.8-live": {**ALL, "unit": Price().unit}}
+    async with watched("silence.flac", budget__money=0.025, telemetry__prices=prices) as near:
+        await near.until(lambda: near.events)
+        for _ in range(3):
+            details = [{"modality": "VIDEO", "tokenCount": 10}, {"modality": "AUDIO", "tokenCount": 100}]
+            near.conversation.bus.publish(Usage({"promptTokenCount": 110, "promptTokensDetails": details}))
+            assert near.named("session.farewell") == []
+            await trio.sleep(2)
+        await near.until(lambda: near.named("session.farewell"), 60)
+    assert "0.03 of 0.025 money" in near.named("session.farewell")[0].reason
+    assert len([event for event in near.named("notice") if "have no price" in event.text]) == 1
+
+
+async def test_a_day_that_is_spent_opens_neither_microphone_nor_link(
+    autojump_clock: object, watched: Watching, tmp_path: Path
+) -> None:
+    (tmp_path / "spent.json").write_text(json.dumps({"day": today(), "minutes": 12.0}))
+    begun: list[object] = []
+    with pytest.raises(ExceptionGroup) as caught:
+        async with watched("hello.wav", budget__day_minutes=10, budget__file="spent.json") as near:
+            begun.append(near)
+    assert caught.group_contains(Spent, match=r"12.00 of 10 minutes a day", depth=None)
+    assert begun == []

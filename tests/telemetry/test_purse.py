@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import PlanError
+from pipeline.errors import PlanError, Spent
 from pipeline.plan import Plan
+from pipeline.sections import check_sections
 from telemetry import purse as module
 from telemetry.purse import Purse
 
@@ -58,10 +59,52 @@ def test_minutes_tokens_and_money_are_counted(purse: Callable[..., Purse]) -> No
     assert not one.unpriced
 
 
-def test_what_has_no_price_is_not_taken_for_free(purse: Callable[..., Purse]) -> None:
-    one = purse(money=1.0)
+def test_what_has_no_price_makes_the_rest_not_free(purse: Callable[..., Purse]) -> None:
+    one = purse(money=0.1)
     one.use(SOUND)
-    assert one.unpriced
+    assert (one.unpriced, one.used()[0].part) == (True, 0.0)
+    one.use({**COUNTS, **{key: SOUND[key] for key in SOUND}})
+    assert one.used()[0].part == pytest.approx(0.1)  # the text that was read; the sound has no price
+
+
+def test_a_day_that_is_spent_begins_no_conversation(purse: Callable[..., Purse]) -> None:
+    one = purse(day_tokens=1500, day_minutes=10)
+    one.use(COUNTS)
+    one.close()
+    with pytest.raises(Spent, match=r"used up: 1500 of 1500 tokens a day; it begins anew at midnight UTC"):
+        purse(day_tokens=1500, day_minutes=10)
+    assert purse(day_tokens=1501).used()[0].part < 1.0
+
+
+@pytest.mark.parametrize("limit", ["money", "day_money"])
+@pytest.mark.parametrize(
+    ("priced", "missing"),
+    [
+        ({"text_in": 1.0, "text_out": 1.0}, "audio_in, audio_out"),
+        ({"text_in": 1.0, "audio_in": 1.0, "audio_out": 1.0}, "text_out"),
+        (None, "text_in, audio_in, text_out, audio_out"),
+        ({"text_in": 1.0, "audio_in": 1.0, "text_out": 1.0, "audio_out": 0.0}, ""),
+    ],
+)
+def test_a_budget_in_money_needs_its_prices(limit: str, priced: dict[str, float] | None, missing: str) -> None:
+    plan = Plan.load()
+    plan.set("live.model", "gemini-x-001")
+    if priced is not None:
+        plan.set("telemetry.prices.gemini-x", priced)
+    check_sections(plan)
+    plan.set(f"budget.{limit}", 1.0)
+    if not missing:
+        check_sections(plan)
+        return
+    with pytest.raises(PlanError, match=rf"budget.{limit} needs every price of gemini-x-001, .* no {missing}; "):
+        check_sections(plan)
+
+
+def test_the_prices_that_are_shipped_bound_no_money() -> None:
+    plan = Plan.load()
+    plan.set("budget.money", 0.01)
+    with pytest.raises(PlanError, match="there is no audio_in, audio_out; "):
+        check_sections(plan)
 
 
 def test_a_day_counts_all_conversations_together(purse: Callable[..., Purse], tmp_path: Path) -> None:
