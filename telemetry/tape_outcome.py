@@ -8,6 +8,7 @@ import attrs
 
 Line = Mapping[str, Any]
 LONGEST = 200  # characters of a value that are shown
+LATE = ("latency_ms",)  # measurements that a busy machine makes longer
 SLOWEST_MS = 3000.0  # by which a busy machine may be late with an event; what is later still has another reason
 
 
@@ -50,7 +51,8 @@ ASPECTS = {
 class Difference:
     """Where two runs differ, at which time of the recording.
 
-    `slow` differences lie in the machine that recorded: an event came late there and comes in time in the replay.
+    `slow` differences lie in the machine that recorded: an event, or a reply's first sound, came late there and comes
+    in time in the replay.
     """
 
     t: float
@@ -95,10 +97,9 @@ def _measured(aspect: Aspect, old: Line, new: Line, tolerance_ms: float) -> Iter
     for field in aspect.measured:
         was, now = old.get(field), new.get(field)
         if (was is None) is not (now is None) or (was is not None and abs(now - was) > tolerance_ms):
-            yield Difference(
-                old["t"], f"the {_shown(aspect, old)} had {field} {_value(was)}, and has {_value(now)} in the replay"
-            )
-
+            text = f"the {_shown(aspect, old)} had {field} {_value(was)}, and has {_value(now)} in the replay"
+            slow = field in LATE and was is not None and now is not None and 0 < was - now < SLOWEST_MS
+            yield Difference(old["t"], text, slow=slow)
     for field in aspect.exact:
         for apart in _apart(old.get(field), new.get(field)):
             yield Difference(old["t"], f"the {_shown(aspect, old)}: {apart}")

@@ -162,15 +162,15 @@ class PlayRing:
         """Lets the loudness glide back to the original within `ms`."""
         self.duck(1.0, ms)
 
-    def read_into(self, out: Samples, at: float = 0.0, now: float | None = None) -> int:
-        """Fills `out` with the next samples, then silence; returns how many are sound.
+    def read_into(self, out: Samples, at: float = 0.0, now: float | None = None, most: int | None = None) -> int:
+        """Fills `out` with the next samples, then silence; returns how many are sound, which are `most` at most.
 
         Called by the device's callback at the time `now`. `at` is when the first sample of `out` is heard. Both are on
         the pipeline's clock.
         """
         with self._lock:
             start = self._read
-            count = min(len(out), self.buffered)
+            count = min(len(out), self.buffered, len(out) if most is None else most)
             self._copy(start, out[:count])
             self._read += count
             wake = self._pass_marks(start, at, now) | self._pass_fade() | self._grant_room()

@@ -139,6 +139,14 @@ def test_two_runs_are_compared_in_plain_words() -> None:
     assert [one.slow for one in compare(old, early, 250)] == [True]
 
 
+@pytest.mark.parametrize(
+    ("was", "now", "slow"), [(1900.0, 900.0, True), (900.0, 1900.0, False), (9900.0, 900.0, False)]
+)
+def test_a_latency_that_a_busy_machine_made_longer_is_its_own(was: float, now: float, *, slow: bool) -> None:
+    runs = [[{"t": 3.0, "event": "turn.first_audio", "turn": 1, "latency_ms": ms}] for ms in (was, now)]
+    assert [one.slow for one in compare(*runs, 250)] == [slow]
+
+
 VERSIONS = '{"format": 1}'
 
 
