@@ -4,7 +4,7 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import attrs
 import trio
@@ -28,6 +28,7 @@ from pipeline.channels import Inlet, Outlet
 from pipeline.environment import Environment
 from pipeline.errors import PlanError, Refused, TransportLost, first_error
 from pipeline.messages import CallNews, Reply, ReplyControl
+from pipeline.settings import Within
 from tools.toolbox import Toolbox
 
 SETUP_DEADLINE = 8.0  # seconds for setupComplete
@@ -79,12 +80,12 @@ class Connection:
     handle_file: str = ""
     cache: str = ""
     resume: bool = False
-    heartbeat: float = 10.0
-    patience: float = 60.0
+    heartbeat: Annotated[float, Within(0.1, 3600)] = 10.0
+    patience: Annotated[float, Within(0.1, 3600)] = 60.0
     dial: Callable[..., Any] = dial_tcp
     tap: Callable[..., Any] = unheard
     threads: bool = True
-    tools_within: float = 4.0
+    tools_within: Annotated[float, Within(0, 600)] = 4.0
     _built: Built = attrs.field(init=False)
     _declared: Sequence[Mapping[str, object]] = attrs.field(factory=list, init=False)
     _known: bool = attrs.field(default=False, init=False)
@@ -111,6 +112,7 @@ class Connection:
 
         self._built = await trio.to_thread.run_sync(work, abandon_on_cancel=True) if self.threads else work()
         self.session.takes_history = self._built.takes_history
+        self.session.calling.patient = frozenset(tool.name for tool in self.toolbox if tool.blocking is False)
         if left_out := ", ".join(self._built.left_out):
             why = "cannot call tools in the way these want to be called"
             self.bus.publish(e.Notice(f"left out: {left_out}; {self.live['model']} {why}"))

@@ -5,12 +5,15 @@ head. So a replay is nothing special: the same items, in order, once, as fast as
 """
 
 from collections import deque
+from typing import Annotated
 
 import attrs
 
 from pipeline.messages import Request, Say, SpeechEnded, SpeechStarted, Uttered, Voiced
+from pipeline.settings import Within
 
 Item = Uttered | Request
+KeptSeconds = Annotated[float, Within(1, 3600)]
 SLACK = 1e-6  # seconds: block times are sums of floats
 
 
@@ -40,6 +43,12 @@ class Kept:
     def unanswered(self) -> list[SpeechStarted | Say]:
         """Gives what has not been answered for: where each utterance begins, and typed text."""
         return [item for item in self._items if isinstance(item, SpeechStarted | Say)]
+
+    @property
+    def asking(self) -> bool:
+        """Whether something was said, or is being said, that no answer has begun for."""
+        items = enumerate(self._items, self.base)
+        return any(index >= self._answered for index, item in items if isinstance(item, SpeechStarted | Say))
 
     @property
     def seconds(self) -> float:

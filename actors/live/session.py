@@ -14,7 +14,8 @@ import attrs
 
 from actors.live import commands as c
 from actors.live import signals as s
-from actors.live.kept import Kept
+from actors.live.calling import Calling, Told
+from actors.live.kept import Kept, KeptSeconds
 from actors.live.ledger import Ledger
 from actors.live.link import LeaveBy, Renewed, Report, Settled
 from actors.live.marks import Marks
@@ -42,7 +43,6 @@ from pipeline.messages import (
     SpeechStarted,
     Stop,
     ToolAnswer,
-    ToolCalled,
     Uttered,
 )
 from pipeline.secrets import fingerprint
@@ -56,13 +56,14 @@ class Session:
 
     bus: e.Bus
     room: Mapping[str, Any] = section("room")
-    kept_seconds: float = 120.0
+    kept_seconds: KeptSeconds = 120.0
     state: State = attrs.field(default=State.DISCONNECTED, init=False)
     turn: int = attrs.field(default=0, init=False)
     epoch: int = attrs.field(default=0, init=False)
     handle: str | None = attrs.field(default=None, init=False)
     resumable: bool = attrs.field(default=False, init=False)
     ledger: Ledger = attrs.field(init=False)
+    calling: Calling = attrs.field(init=False)
     grounded: Grounded = attrs.field(factory=Grounded, init=False)
     history: History = attrs.field(factory=History, init=False)
     kept: Kept = attrs.field(init=False)
@@ -70,11 +71,9 @@ class Session:
     unrecognised: dict[str, int] = attrs.field(factory=dict, init=False)
     _first: deque[c.Command] = attrs.field(factory=deque, init=False)
     _reply: UnderWay | None = attrs.field(default=None, init=False)
-    _called: bool = attrs.field(default=False, init=False)  # a tool was called and nothing was said since
     _cut: bool = attrs.field(default=False, init=False)  # an interruption whose turnComplete is to come
     _told: bool = attrs.field(default=False, init=False)  # history was sent and no reply has begun since
     _marks: Marks = attrs.field(factory=Marks, init=False)
-    _unnamed: int = attrs.field(default=0, init=False)
     _converted: AtOutputRate = attrs.field(factory=AtOutputRate, init=False)
     _item: Uttered | Request | None = attrs.field(default=None, init=False)
     _typed: str = attrs.field(default="", init=False)
@@ -83,6 +82,7 @@ class Session:
     def __attrs_post_init__(self) -> None:
         self.kept = Kept(self.kept_seconds)
         self.ledger = Ledger(tell=self.bus.publish)
+        self.calling = Calling(self.ledger)
 
     @property
     def linked(self) -> bool:
@@ -91,13 +91,13 @@ class Session:
 
     @property
     def idle(self) -> bool:
-        """Whether this is a turn boundary: nobody speaks, nothing is owed, and the handle is good."""
-        return not (self._reply or self.kept.speech_open or self.ledger.open or self.kept.cursor < self.kept.end)
+        """Whether this is a turn boundary: nobody speaks, no answer is waited for, and all is sent."""
+        return not (self._reply or self.kept.speech_open or self.calling.waits or self.kept.cursor < self.kept.end)
 
     def mute(self, now: float) -> bool:
         """Whether the service takes what the user says and shows no sign of it: time for another link."""
         return (
-            self.linked and not (self._reply or self.ledger.open or self.kept.speech_open) and self.patience.over(now)
+            self.linked and not (self._reply or self.calling.waits or self.kept.speech_open) and self.patience.over(now)
         )
 
     @property
@@ -114,17 +114,16 @@ class Session:
                 self._first.append(c.StopGenerating())
             return ()
         self.kept.keep(item)
-        if self._reply and not self._owing and isinstance(item, SpeechStarted | Say):
+        if self._reply and not self.calling.owing and isinstance(item, SpeechStarted | Say):
             self._reply.outlive(item.at if isinstance(item, SpeechStarted) else self._reply.last)
         return (e.Transcript("user", item.text, final=True),) if isinstance(item, Say) else ()
 
     def answer(self, answer: ToolAnswer) -> tuple[Effect, ...]:
         """Takes a tool's answer; one that nobody is owed any more is dropped, and said so."""
-        response = c.ToolResponse(answer.id, answer.name, answer.response, answer.scheduling, answer.will_continue)
-        if self.ledger.answered(response) == "void":
-            why = self.ledger.why_void(answer.id) or "nobody is owed it"
-            return (e.Trouble(f"a late answer of {answer.name}", "void", f"dropped: {why}"),)
-        return ()
+        told, effects = self.calling.answered(answer)
+        for item in told:
+            self.kept.keep(item)
+        return tuple(effects)
 
     def next_command(self) -> c.Command | None:
         """Gives what belongs on the wire next: control, then tool answers, then the user's words in order."""
@@ -150,12 +149,13 @@ class Session:
         if self._first and command is self._first[0]:
             self._first.popleft()
         elif isinstance(command, c.ToolResponse):
-            self.ledger.wrote(command)
-            self._marks.answered(now, more=bool(self.ledger.open))
+            self.ledger.wrote(command, now)
+            self._marks.answered(now, more=self.calling.waits)
         elif self._item is not None:
             if isinstance(command, c.Text):
-                self._typed = f"{self._typed} {command.text}"
-                self._marks.typed(began, now)
+                if not isinstance(self._item, Told):
+                    self._typed = f"{self._typed} {command.text}"
+                    self._marks.typed(began, now)
                 self.patience.asked(now)
                 self.history.add("user", command.text, told=True)
             self._marks.wrote(self._item, began, now)
@@ -173,7 +173,8 @@ class Session:
         if self._stale(now):
             return []
         reply, effects = self._begin()
-        reply.last, reply.generated, self._called = now, False, self._called and bool(self.ledger.open)
+        reply.last, reply.generated = now, False
+        self.calling.sounds()
         asked, reply.sounded = None if reply.sounded else self._marks.take(now), True
         return [*effects, ReplyAudio(self.turn, self._converted(signal.pcm, signal.rate), now, asked)]
 
@@ -203,7 +204,7 @@ class Session:
         return effects
 
     def _generation_complete(self, _signal: s.GenerationComplete, _now: float) -> list[Effect]:
-        if self._reply and not self._owing:  # else only the words around a call are complete
+        if self._reply and not self.calling.owing:  # else only the words around a call are complete
             self._reply.generated = True
             return [ReplyWhole(self.turn), *self._settle()]
         return []
@@ -219,8 +220,7 @@ class Session:
         effects += [ReplyEnded(self.turn, outcome)]
         if signal.reason and signal.reason != "TURN_COMPLETE_REASON_UNSPECIFIED":
             effects.append(e.Trouble("the service cut a reply short", signal.reason, "the conversation goes on"))
-        effects += self._settle()
-        effects += self._over()
+        effects += [*self._over(), *self._settle(), *self.calling.settled(self.kept.base)]
         return [*effects, Settled(self.epoch)]
 
     def _waiting(self, _signal: s.WaitingForInput, _now: float) -> list[Effect]:
@@ -232,27 +232,21 @@ class Session:
 
     def _calls(self, signal: s.Calls, now: float) -> list[Effect]:
         effects = [] if self._stale(now) else self._begin()[1]
-        self._called = True
         self._marks.called(now)
-        for call in signal.calls:
-            self._unnamed += not call.id
-            call_id = call.id or f"unnamed-{self._unnamed}"
-            if self.ledger.asked(call_id, call.name):
-                effects.append(ToolCalled(call_id, call.name, call.args, self.turn))
-        return effects
+        return [*effects, *self.calling.asked(signal.calls, self.turn)]
 
     def _calls_voided(self, signal: s.CallsVoided, _now: float) -> list[Effect]:
         gone = self.ledger.cancel(signal.ids, "the service cancelled the call")
         return [CallsCancelled(gone, "cancelled by the service")] if gone else []
 
-    def _handle(self, signal: s.Handle, _now: float) -> list[Effect]:
+    def _handle(self, signal: s.Handle, now: float) -> list[Effect]:
         self.resumable = signal.resumable and bool(signal.handle)
         if self.resumable:
             self.handle = signal.handle
             if self.ledger.open:  # the saved session knows the call, and with it the words that led to it
                 self._settle_now()
             self.bus.secrets.hide(signal.handle, rotating=True)
-            self.ledger.handle_renewed()
+            self.ledger.handle_renewed(now)
             if not self._told:  # what we told is only known to have arrived once the service has answered after it
                 self.history.known()
             return [Renewed(self.epoch)]
@@ -260,6 +254,13 @@ class Session:
 
     def _go_away(self, signal: s.GoAway, now: float) -> list[Effect]:
         return [e.GoingAway(e.milliseconds(signal.left)), LeaveBy(self.epoch, now + signal.left)]
+
+    def _grounding(self, signal: s.Grounding, _now: float) -> list[Effect]:
+        """Sources of the reply under way; ahead of a reply to what was said since the last one, of that to come."""
+        if (not self._reply or self._reply.outlived) and self.kept.asking:
+            self.grounded.hold(signal.metadata)
+            return []
+        return [*self.grounded.found(self.turn, signal.metadata)]
 
     def _usage(self, signal: s.UsageReport, _now: float) -> list[Effect]:
         return [e.Usage(dict(signal.counts), self.turn)]
@@ -278,27 +279,25 @@ class Session:
         effects = [*ended, *self._over()] if self._reply else []
         self.turn += 1
         self._reply = UnderWay()
-        self._called = self._cut = False
+        self._cut = False
+        self.calling.begins()
         self._told = bool(self._first) and self._told
         self.kept.answer_begins()
         typed, self._typed = self._typed, ""
         effects += [Heard(typed, self.turn)] if typed else []
+        effects += self.grounded.begun(self.turn)
         return self._reply, [*effects, *self._move(Happening.SETTLE, "a reply begins"), *self._said("user")]
 
     def _over(self) -> list[Effect]:
         effects = [*self._said("user"), *self._said("model")]
         self.history.close()
+        self.calling.over()
         self._reply, self._cut = None, False
         return effects + self._move(Happening.SETTLE, "the turn is over")
 
-    @property
-    def _owing(self) -> bool:
-        """Whether the reply still rests on a tool: unanswered, or answered and nothing said since."""
-        return self._called or bool(self.ledger.open)
-
     def _settle(self) -> list[Effect]:
         """The answer is whole: what it answers need not be said again, unless a tool still owes a part of it."""
-        if not self._owing:
+        if not self.calling.owing:
             self._settle_now()
         return []
 
@@ -341,12 +340,11 @@ class Session:
         if lines and self.takes_history:
             self._first.append(c.History(lines))
         self._told = bool(self._first)
-        void = self.ledger.relinked(resumed=resumed)
+        told, void = self.calling.relinked(resumed=resumed, until=self.kept.end)
         replayed = self.kept.rewind()
-        effects: list[Effect] = [*self._move(Happening.READY, "resumed" if resumed else "set up")]
-        if void:
-            effects.append(CallsCancelled(void, "void: the session that asked is gone"))
-        return replayed, tuple(effects)
+        for item in told:
+            self.kept.keep(item)
+        return replayed, (*self._move(Happening.READY, "resumed" if resumed else "set up"), *void)
 
     def lost(self, reason: str, now: float) -> tuple[Effect, ...]:
         """The link is gone; safe to call when it already was. A reply that is whole plays on, others fail."""
@@ -357,7 +355,7 @@ class Session:
             self.history.forget()  # words without an answer: they are said again
         elif self._reply.interrupted_at is not None:
             effects += [ReplyEnded(self.turn, "interrupted")]
-        elif self._reply.generated and not self._owing:
+        elif self._reply.generated and not self.calling.owing:
             effects += [ReplyEnded(self.turn, "completed")]
         else:
             effects += [Interrupted(self.turn, now, "failed")]
@@ -365,7 +363,8 @@ class Session:
                 self.history.forget()
         effects += [*self._said("user"), *self._said("model")]
         self.history.close()
-        self._reply, self._called, self._cut, self._typed = None, False, False, ""
+        self._reply, self.calling.called, self._cut, self._typed = None, False, False, ""
+        self.grounded.forget()
         return (*effects, *self._move(Happening.LOSE, reason))
 
     def close(self, reason: str = "closed by us") -> None:
@@ -393,7 +392,7 @@ class Session:
         s.CallsVoided: _calls_voided,
         s.Handle: _handle,
         s.GoAway: _go_away,
-        s.Grounding: lambda self, signal, _now: [*self.grounded.found(self.turn, signal.metadata)],
+        s.Grounding: _grounding,
         s.UsageReport: _usage,
         s.Unrecognised: lambda self, signal, _now: [*noticed(signal.names, self.unrecognised)],
     }

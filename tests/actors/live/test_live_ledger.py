@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.live.commands import ToolResponse
-from actors.live.ledger import REMEMBERED, Ledger
+from actors.live.ledger import REMEMBERED, SURE_AFTER, Ledger
 
 ANSWER = ToolResponse("1", "f", {"output": 1})
 PARTS = [ToolResponse("1", "f", {"part": n}, will_continue=n < 2) for n in range(3)]
@@ -16,7 +16,7 @@ def after(steps: tuple[str, ...]) -> Ledger:
     ledger = Ledger()
     for step in steps:
         if step == "handle":
-            ledger.handle_renewed()
+            ledger.handle_renewed(9.0)
         elif step == "call":
             assert ledger.asked("1", "f")
         elif step == "answer":
@@ -24,7 +24,7 @@ def after(steps: tuple[str, ...]) -> Ledger:
         else:
             owed = ledger.due()
             assert owed is ANSWER
-            ledger.wrote(owed)
+            ledger.wrote(owed, 0.0)
     return ledger
 
 
@@ -104,7 +104,7 @@ def test_a_write_that_ends_after_its_call_was_cancelled_and_asked_again_settles_
     ledger = after(("call", "answer"))
     ledger.cancel(("1",), "why")
     ledger.asked("1", "f")
-    ledger.wrote(ANSWER)
+    ledger.wrote(ANSWER, 0.0)
     again = ToolResponse("1", "f", {"output": 2})
     assert ledger.answered(again) == "due"
     assert ledger.due() is again
@@ -115,7 +115,7 @@ def test_a_repeated_call_or_answer_changes_nothing() -> None:
     assert not ledger.asked("1", "f")
     assert ledger.answered(ANSWER) == "due"
     assert ledger.answered(ANSWER) == "void"
-    ledger.wrote(ANSWER)
+    ledger.wrote(ANSWER, 0.0)
     assert ledger.due() is None
 
 
@@ -129,7 +129,7 @@ def test_answers_go_out_oldest_debt_first() -> None:
     written = []
     while owed := ledger.due():
         written.append(owed.id)
-        ledger.wrote(owed)
+        ledger.wrote(owed, 0.0)
     assert written == ["a", "b", "c"]
     assert ledger.open == ()
 
@@ -140,9 +140,9 @@ def test_a_stream_is_open_until_its_last_part_is_written() -> None:
         assert ledger.open == ("1",)
         assert ledger.answered(part) == "due"
         assert ledger.due() is part
-        ledger.wrote(part)
+        ledger.wrote(part, 0.0)
     assert ledger.open == ()
-    ledger.handle_renewed()
+    ledger.handle_renewed(9.0)
     assert ledger.relinked(resumed=True) == ()
     assert ledger.due() is None
 
@@ -154,16 +154,28 @@ def test_a_resumed_stream_goes_on_after_the_part_that_the_handle_knows(known: in
         ledger.answered(part)
     for n, part in enumerate(PARTS[:2]):
         if n == known:
-            ledger.handle_renewed()
-        ledger.wrote(part)
+            ledger.handle_renewed(9.0)
+        ledger.wrote(part, 0.0)
     if known == 2:
-        ledger.handle_renewed()
+        ledger.handle_renewed(9.0)
     ledger.relinked(resumed=True)
     written = []
     while owed := ledger.due():
         written.append(owed)
-        ledger.wrote(owed)
+        ledger.wrote(owed, 0.0)
     assert written == PARTS[known:]
+
+
+def test_a_handle_that_comes_too_soon_after_a_write_proves_nothing() -> None:
+    ledger = after(("call", "handle", "answer"))
+    ledger.wrote(ANSWER, 10.0)
+    ledger.handle_renewed(10.0 + SURE_AFTER / 2)  # issued perhaps before the answer had arrived
+    assert ledger.relinked(resumed=True) == ()
+    assert ledger.due() is ANSWER
+    ledger.wrote(ANSWER, 11.0)
+    ledger.handle_renewed(11.0 + SURE_AFTER)
+    assert ledger.relinked(resumed=True) == ()
+    assert ledger.due() is None
 
 
 def test_void_calls_are_forgotten_in_the_end() -> None:
@@ -191,12 +203,12 @@ def test_no_debt_is_ever_lost(steps: list[tuple[str, int]]) -> None:
         elif step == "answer":
             ledger.answered(ToolResponse(call_id, "f", {}))
         elif step == "write" and (due := ledger.due()):
-            ledger.wrote(due)
+            ledger.wrote(due, 0.0)
         elif step == "cancel":
             ledger.cancel((call_id,), "why")
         elif step == "handle":
             written = {call_id for call_id in ledger._debts if call_id not in ledger.open}
-            ledger.handle_renewed()
+            ledger.handle_renewed(9.0)
             for call_id in written:
                 owed.pop(call_id, None)
         elif step in ("resume", "fresh"):
@@ -206,5 +218,5 @@ def test_no_debt_is_ever_lost(steps: list[tuple[str, int]]) -> None:
     for call_id in ledger.open:  # whatever is open can still be answered and written
         ledger.answered(ToolResponse(call_id, "f", {}))
     while due := ledger.due():
-        ledger.wrote(due)
+        ledger.wrote(due, 0.0)
     assert ledger.open == ()
