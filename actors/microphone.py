@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from itertools import chain, repeat
 from pathlib import Path
+from typing import Annotated
 
 import attrs
 import numpy as np
@@ -22,6 +23,7 @@ from pipeline.channels import Outlet
 from pipeline.errors import DeviceUnavailable, Fatal
 from pipeline.events import Bus, Capturing, DeviceChanged, Notice, RecordingSent, Trouble, milliseconds
 from pipeline.messages import INPUT_RATE, SAMPLE_BYTES, Captured
+from pipeline.settings import Within
 
 BLOCK = 320  # samples, 20 ms: live-protocol 5.2 asks for 20 to 100 ms
 REOPEN_PERIOD = 1.0  # seconds between two attempts to have a lost device back
@@ -59,7 +61,7 @@ class Device(_Microphone):
     """
 
     device: str | int = ""
-    block_ms: float = 20.0
+    block_ms: Annotated[float, Within(1, 200)] = 20.0
     _lost: bool = attrs.field(default=False, init=False)
 
     async def run(self) -> None:
@@ -143,8 +145,8 @@ class Silence(_Microphone):
 class Tone(_Microphone):
     """A steady sine, for measuring: `frequency` in Hz, `level` in dB below full scale."""
 
-    frequency: float = 440.0
-    level: float = -20.0
+    frequency: Annotated[float, Within(0, INPUT_RATE / 2)] = 440.0
+    level: Annotated[float, Within(-200, 0)] = -20.0
 
     async def run(self) -> None:
         """Runs until cancelled."""

@@ -5,7 +5,7 @@ what was heard. The speaker stays open across interruptions.
 """
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import attrs
 import trio
@@ -30,6 +30,7 @@ from pipeline.messages import (
     ReplyEnded,
     ReplyWhole,
 )
+from pipeline.settings import Within
 
 DUCKED = 0.2  # of the level; about -14 dB
 DUCK_MS = 20.0
@@ -50,7 +51,7 @@ class _Playback:
     player: Shared[Player]
     timeline: Shared[Timeline]
     bus: Bus
-    confirm_ms: float = 800.0
+    confirm_ms: Annotated[float, Within(0, 60_000)] = 800.0
     acoustic: ClassVar[bool] = False
     _turn: int = attrs.field(default=0, init=False)
     _playing: trio.CancelScope | None = attrs.field(default=None, init=False)
@@ -58,12 +59,15 @@ class _Playback:
 
     async def _follow(self, speaker: AnySpeaker) -> None:
         """Plays on one speaker until cancelled or the speaker is lost."""
-        self.player.take(speaker, self.audible, acoustic=self.acoustic)
+        self.player.take(speaker, self.audible, acoustic=self.acoustic, clock=self._since_the_first)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._play, speaker)
             nursery.start_soon(self._obey)
             nursery.start_soon(self._lower, speaker)
             nursery.start_soon(self._listen, speaker)
+
+    def _since_the_first(self, at: float) -> float | None:
+        return None if self.timeline.origin is None else self.timeline.ms(at)
 
     async def _play(self, speaker: AnySpeaker) -> None:
         async for item in self.reply:
@@ -119,7 +123,7 @@ class Device(_Playback):
     """
 
     device: str | int = ""
-    block_ms: float = 20.0
+    block_ms: Annotated[float, Within(1, 200)] = 20.0
     acoustic: ClassVar[bool] = True
 
     async def run(self) -> None:

@@ -4,7 +4,7 @@ The variants differ in their engine alone. Everything that decides is in `actors
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import attrs
 import trio
@@ -18,8 +18,11 @@ from pipeline.channels import Inlet, Outlet
 from pipeline.errors import PlanError
 from pipeline.events import Bus, Notice, UserEnded, UserStarted
 from pipeline.messages import INPUT_RATE, Audible, Captured, Duck, SpeechEnded, SpeechStarted, Uttered, Voiced
+from pipeline.settings import Within
 
 ECHO_TAIL = 0.25  # seconds after the speaker has gone quiet in which a room still answers
+
+Milliseconds = Annotated[float, Within(0, 60_000)]
 
 
 @attrs.define
@@ -39,11 +42,11 @@ class _Vad:
     gate: Shared[Gate]
     bus: Bus
     room: Mapping[str, Any] = section("room")
-    threshold: float = 0.5
-    start_ms: float = 60.0
-    pre_roll_ms: float = 300.0
-    end_ms: float = 400.0
-    hangover_ms: float = 1500.0
+    threshold: Annotated[float, Within(0, 1)] = 0.5
+    start_ms: Milliseconds = 60.0
+    pre_roll_ms: Milliseconds = 300.0
+    end_ms: Milliseconds = 400.0
+    hangover_ms: Milliseconds = 1500.0
 
     def __attrs_post_init__(self) -> None:
         self.gate.turns = "local" if self.room.get("turns") == "local" else "server"

@@ -9,5 +9,6 @@ from pipeline.channels import Inlet, Outlet
 from pipeline.conversation import Conversation, converse
 from pipeline.events import Bus, Event
 from pipeline.plan import Plan
+from pipeline.settings import Within
 
-__all__ = ["Bus", "Conversation", "Event", "Inlet", "Outlet", "Plan", "Shared", "converse", "section"]
+__all__ = ["Bus", "Conversation", "Event", "Inlet", "Outlet", "Plan", "Shared", "Within", "converse", "section"]

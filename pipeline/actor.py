@@ -15,7 +15,8 @@ name, and which has one coroutine:
 An object is one incarnation. What has to outlive it is `Shared` state, which the plan names and the graph keeps.
 The constructor's annotations are the wiring: `Inlet[X]` and `Outlet[X]` are ports, `Shared[X]` takes the plan's
 `[state.NAME]` object of that type, `Bus` is where events go, `Environment` has the keys,
-`section("live")` is that table of the plan, and all the rest are settings with their types and defaults.
+`section("live")` is that table of the plan, and all the rest are settings with their types and defaults;
+`Annotated[float, Within(0, 1)]` bounds a number.
 """
 
 import inspect

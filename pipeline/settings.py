@@ -1,10 +1,11 @@
 """Turns values of the plan into what a constructor's annotations ask for, strictly and with a helpful error."""
 
 import collections.abc
+import math
 import types
 import typing
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import attrs
 import cattrs
@@ -16,11 +17,23 @@ _TABLES = (dict, collections.abc.Mapping)
 _WRONG = (cattrs.BaseValidationError, cattrs.StructureHandlerNotFoundError, ValueError, TypeError)
 
 
+@attrs.frozen
+class Within:
+    """What a number may be at least and at most, as in `threshold: Annotated[float, Within(0, 1)] = 0.5`."""
+
+    least: float
+    most: float = math.inf
+
+    def __str__(self) -> str:
+        return f"from {self.least:g} {'up' if self.most == math.inf else f'to {self.most:g}'}"
+
+
 def structure(value: object, hint: Any, where: str) -> Any:  # noqa: ANN401 - annotations are values here
     """Gives `value` as the annotation `hint` asks, or PlanError naming `where`, what was found and what is allowed.
 
-    Integers pass as floats; nothing else is converted silently. An annotation that plain data cannot meet (a
-    callable, a protocol) takes the value as it is, so that programs may put objects into a plan.
+    Integers pass as floats; nothing else is converted silently, and no number is nan or infinite. An annotation that
+    plain data cannot meet (a callable, a protocol) takes the value as it is, so that programs may put objects into a
+    plan.
     """
     if isinstance(hint, type) and attrs.has(hint) and isinstance(value, hint):
         return value
@@ -34,6 +47,9 @@ def structure(value: object, hint: Any, where: str) -> Any:  # noqa: ANN401 - an
 
 def describe(hint: Any) -> str:  # noqa: ANN401 - annotations are values here
     """Says in words what an annotation allows."""
+    if _origin(hint) is Annotated:
+        plain, *marks = typing.get_args(hint)
+        return " ".join([describe(plain), *(str(mark) for mark in marks if isinstance(mark, Within))])
     if _origin(hint) is Literal:
         return "one of " + ", ".join(repr(choice) for choice in typing.get_args(hint))
     if _is_union(_origin(hint)):
@@ -56,6 +72,8 @@ def describe(hint: Any) -> str:  # noqa: ANN401 - annotations are values here
 
 def _plain(hint: Any) -> bool:  # noqa: ANN401 - annotations are values here
     origin = _origin(hint)
+    if origin is Annotated:
+        return _plain(typing.get_args(hint)[0])
     if _is_union(origin):
         return all(_plain(part) for part in typing.get_args(hint))
     if origin in (*_LISTS, *_TABLES):
@@ -81,9 +99,19 @@ def _exact(*allowed: type) -> Any:  # noqa: ANN401 - a cattrs hook
             raise ValueError(f"{value!r} is not {describe(hint)}")
         if not isinstance(value, allowed):
             raise ValueError(f"{value!r} is not {describe(hint)}")  # noqa: TRY004 - cattrs gathers ValueError
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{value!r} is not {describe(hint)}")
         return hint(value)
 
     return hook
+
+
+def _within(value: object, hint: Any) -> object:  # noqa: ANN401 - a cattrs hook
+    plain, *marks = typing.get_args(hint)
+    found: Any = _CONVERTER.structure(value, plain)
+    if not all(mark.least <= found <= mark.most for mark in marks if isinstance(mark, Within)):
+        raise ValueError(f"{value!r} is not {describe(hint)}")
+    return found
 
 
 def _union(value: object, hint: Any) -> object:  # noqa: ANN401 - a cattrs hook
@@ -129,6 +157,7 @@ _CONVERTER.register_structure_hook(bool, _exact(bool))
 _CONVERTER.register_structure_hook(int, _exact(int))
 _CONVERTER.register_structure_hook(float, _exact(int, float))
 _CONVERTER.register_structure_hook(Path, _exact(str, Path))
+_CONVERTER.register_structure_hook_func(lambda hint: _origin(hint) is Annotated, _within)
 _CONVERTER.register_structure_hook_func(lambda hint: _is_union(_origin(hint)), _union)
 _CONVERTER.register_structure_hook_func(lambda hint: _origin(hint) is Literal, _choice)
 _CONVERTER.register_structure_hook_func(lambda hint: _origin(hint) in _LISTS, _list)

@@ -7,7 +7,7 @@ was passed, to the sample, and from that come the events.
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import attrs
 
@@ -15,6 +15,7 @@ from actors.audio.ring import Crossing, PlayRing
 from pipeline.channels import Outlet
 from pipeline.events import PARTS, Bus, Ducked, FirstAudio, TurnEnded, TurnInterrupted, TurnTimed, milliseconds
 from pipeline.messages import Asked, Audible, Interrupted, ReplyAudio
+from pipeline.settings import Within
 
 SERVICE = PARTS.index("service")
 
@@ -37,6 +38,10 @@ class AnySpeaker(Protocol):
         """Waits until the ring has something to tell."""
 
 
+def _nowhere(_at: float) -> None:
+    """Knows of no microphone."""
+
+
 @attrs.define(eq=False)
 class _Turn:
     """One reply on its way through the ring; `began` is what the ring had played before its first sample."""
@@ -49,6 +54,7 @@ class _Turn:
     marked: bool = False
     began: int | None = None
     carried_ms: float = 0.0  # heard on a speaker that was lost since
+    dry: int = 0  # underruns before it
     outcome: str | None = None
 
 
@@ -91,7 +97,7 @@ class Player:
     """
 
     bus: Bus
-    fade_ms: float = 5.0
+    fade_ms: Annotated[float, Within(0, 1000)] = 5.0
     tap: Callable[..., Any] | None = None
     _ring: PlayRing | None = attrs.field(default=None, init=False)
     _fade: Callable[[float], int] = attrs.field(init=False)
@@ -103,6 +109,7 @@ class Player:
     _ended: int = attrs.field(default=0, init=False)
     _sounding: bool = attrs.field(default=False, init=False)
     _underruns: int = attrs.field(default=0, init=False)  # of the speakers before this one
+    _clock: Callable[[float], float | None] = attrs.field(default=_nowhere, init=False)
     _tag: int = attrs.field(default=0, init=False)
     _due: dict[int, Callable[[Crossing], None]] = attrs.field(factory=dict, init=False)
 
@@ -131,8 +138,19 @@ class Player:
         """Gives what is heard next, s16le mono of up to 20 ms; empty in silence."""
         return b"" if self._ring is None else self._ring.peek().tobytes()
 
-    def take(self, speaker: AnySpeaker, audible: Outlet[Audible], *, acoustic: bool) -> None:
-        """Plays on this speaker from now on, and tells `audible`; turns that were under way go on, or end."""
+    def take(
+        self,
+        speaker: AnySpeaker,
+        audible: Outlet[Audible],
+        *,
+        acoustic: bool,
+        clock: Callable[[float], float | None] = _nowhere,
+    ) -> None:
+        """Plays on this speaker from now on, and tells `audible`; turns that were under way go on, or end.
+
+        `clock` gives a time as milliseconds since the microphone's first sample, None where there is none.
+        """
+        self._clock = clock
         self._audible = audible  # the one before is closed, and whoever was told of sound waits for its end
         if self._ring is not None:
             self._leave()
@@ -147,7 +165,7 @@ class Player:
         """Audio of a turn is about to be written."""
         turn = self._turns.get(audio.turn)
         if turn is None:
-            turn = _Turn(audio.turn, audio.asked, audio.at, self.bus.clock())
+            turn = _Turn(audio.turn, audio.asked, audio.at, self.bus.clock(), dry=self.underruns)
             self._turns[audio.turn] = turn
         if not turn.marked:
             turn.marked = True
@@ -195,7 +213,7 @@ class Player:
         if self._ring is not None:
             self._leave()
         for turn in list(self._turns.values()):
-            self._tell_end(turn.number, turn.carried_ms, "interrupted")
+            self._tell_end(turn.number, turn.carried_ms, "interrupted", self._dry(turn))
 
     def _untold(self, number: int) -> list[int]:
         """Gives the turns up to that number whose end was not told, and of which nothing is in the ring."""
@@ -215,7 +233,7 @@ class Player:
                 turn.carried_ms += self._ms(self.ring.heard - turn.began)
             turn.began, turn.marked = None, False
             if turn.outcome is not None:
-                self._tell_end(turn.number, turn.carried_ms, turn.outcome)
+                self._tell_end(turn.number, turn.carried_ms, turn.outcome, self._dry(turn))
 
     def note(self) -> None:
         """Takes what the ring has to tell and publishes what follows from it."""
@@ -239,37 +257,44 @@ class Player:
         if not turn.announced:
             turn.announced = True
             latency = None if turn.asked is None else milliseconds(crossing.at - turn.asked.at)
-            self.bus.publish(FirstAudio(turn.number, latency))
+            asked = None if turn.asked is None else self._clock(turn.asked.at)
+            self.bus.publish(FirstAudio(turn.number, latency, asked))
             self.bus.publish(TurnTimed(turn.number, latency, waterfall(turn, crossing)))
         self._sound(on=True, at=crossing.at)
 
     def _finished(self, turn: _Turn, crossing: Crossing) -> None:
-        self._tell_end(turn.number, self._heard(turn, crossing.heard), turn.outcome or "completed")
+        self._tell_end(turn.number, self._heard(turn, crossing.heard), turn.outcome or "completed", self._dry(turn))
         self._sound(on=False, at=crossing.at)
 
     def _faded(self, fading: tuple[list[_Turn], Interrupted], heard: int, at: float) -> None:
         self._fading.remove(fading)
         cut, word = fading
         for turn in cut:
-            self._tell_interruption(turn.number, self._heard(turn, heard), word, at)
+            self._tell_interruption(turn.number, self._heard(turn, heard), word, at, self._dry(turn))
         self._sound(on=False, at=at)
 
     def _heard(self, turn: _Turn, heard: int) -> float:
         here = 0.0 if turn.began is None else self._ms(heard - turn.began)
         return turn.carried_ms + here
 
+    def _dry(self, turn: _Turn) -> int:
+        """Tells how often the speaker ran dry since the turn began."""
+        return self.underruns - turn.dry
+
     def _ms(self, samples: int) -> float:
         return milliseconds(samples / self.ring.rate)
 
-    def _tell_interruption(self, number: int, heard_ms: float, word: Interrupted, silent_at: float) -> None:
+    def _tell_interruption(
+        self, number: int, heard_ms: float, word: Interrupted, silent_at: float, underruns: int = 0
+    ) -> None:
         if word.outcome == "interrupted":
             self.bus.publish(TurnInterrupted(number, heard_ms, milliseconds(max(0.0, silent_at - word.at))))
-        self._tell_end(number, heard_ms, word.outcome)
+        self._tell_end(number, heard_ms, word.outcome, underruns)
 
-    def _tell_end(self, number: int, heard_ms: float, outcome: str) -> None:
+    def _tell_end(self, number: int, heard_ms: float, outcome: str, underruns: int = 0) -> None:
         self._turns.pop(number, None)
         self._ended = max(self._ended, number)
-        self.bus.publish(TurnEnded(number, heard_ms, outcome))
+        self.bus.publish(TurnEnded(number, heard_ms, outcome, underruns))
 
     def _sound(self, *, on: bool, at: float) -> None:
         if on is not self._sounding:

@@ -133,6 +133,7 @@ def test_the_house_itself_is_in_order() -> None:
         "dispatch",
         "mcp",
         "budget",
+        "answers",
         "connection",
     }
     assert graph.readers("captured") == ["vad"]
@@ -337,3 +338,29 @@ def test_a_name_may_lie_deeper_and_an_object_needs_no_name() -> None:
     with pytest.raises(PlanError, match="here is ':x'"):
         load_name(":x", "here")
     assert ReplyControl is load_name("pipeline.messages:ReplyControl", "here")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("actors.vad.start_ms", "-1", "from 0 to 60000"),
+        ("actors.vad.pre_roll_ms", "1e12", "from 0 to 60000"),
+        ("actors.vad.threshold", "nan", "from 0 to 1"),
+        ("actors.vad.threshold", "1.5", "from 0 to 1"),
+        ("actors.connection.heartbeat", "-1", "from 0.1 to 3600"),
+        ("actors.connection.patience", "-1", "from 0.1 to 3600"),
+        ("actors.connection.tools_within", "-1", "from 0 to 600"),
+        ("actors.microphone.block_ms", "0", "from 1 to 200"),
+        ("actors.playback.block_ms", "inf", "from 1 to 200"),
+        ("actors.playback.confirm_ms", "-1", "from 0 to 60000"),
+        ("actors.vad.restart", "{period = nan}", "period (a number)"),
+        ("state.session.kept_seconds", "-1", "from 1 to 3600"),
+        ("state.player.fade_ms", "-5", "from 0 to 1000"),
+        ("budget.minutes", "nan", "a number"),
+    ],
+)
+def test_a_number_of_the_house_that_cannot_be_is_refused(key: str, value: str, allowed: str) -> None:
+    with pytest.raises(PlanError) as refused:
+        check(Plan.load(sets=[f"{key}={value}"]))
+    assert str(refused.value).startswith(f"--set: {key} is ")
+    assert allowed in str(refused.value)

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Optional, Protocol
+from typing import Annotated, Any, Literal, Optional, Protocol
 
 import pytest
 
 from pipeline.errors import PlanError
-from pipeline.settings import describe, structure
+from pipeline.settings import Within, describe, structure
 from pipeline.supervisor import Policy
+
+PART = Annotated[float, Within(0, 1)]
+COUNT = Annotated[int, Within(1)]
 
 
 class Maker(Protocol):
@@ -25,6 +28,12 @@ class Maker(Protocol):
         (True, bool, True),
         ("a/b", Path, Path("a/b")),
         ("a", Literal["a", "b"], "a"),
+        (0, PART, 0.0),
+        (1.0, PART, 1.0),
+        (5, COUNT, 5),
+        (None, PART | None, None),
+        ([0.5], list[PART], [0.5]),
+        (len, Annotated[Maker, "a mark of somebody else's"], len),
         (None, str | None, None),
         ("a", Optional[str], "a"),  # noqa: UP045 - what a user may write
         (1, str | int, 1),
@@ -61,6 +70,16 @@ def test_what_fits_is_taken(value: object, hint: Any, given: object) -> None:
         ("0.5", float, "a number"),
         (True, float, "a number"),
         (1, bool, "true or false"),
+        (float("nan"), float, "a number"),
+        (float("inf"), float, "a number"),
+        (float("-inf"), float | None, "a number"),
+        (float("nan"), PART, "a number from 0 to 1"),
+        (-0.1, PART, "a number from 0 to 1"),
+        (1.1, PART, "a number from 0 to 1"),
+        ("1", PART, "a number from 0 to 1"),
+        (0, COUNT, "a whole number from 1 up"),
+        (2.0, COUNT, "a whole number from 1 up"),
+        ([0, 2], list[PART], "a list of a number from 0 to 1"),
         (1, Path, "a path"),
         ("c", Literal["a", "b"], "one of 'a', 'b'"),
         (True, Literal[1, 2], "one of 1, 2"),
