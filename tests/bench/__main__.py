@@ -18,7 +18,7 @@ import attrs
 from tests.bench import machine, vad
 from tests.bench.contenders import ALL, OURS, Contender, Unavailable, python_of
 from tests.bench.document import clean, plain, written
-from tests.bench.measure import QUICK, WIRES, Lengths, Stage, first_start, growth, hour, one_run
+from tests.bench.measure import QUICK, WIRES, Lengths, Stage, first_start, growth, hour, one_run, pool
 from tests.bench.processes import ROOT, Unanswered
 
 PARTS = ("side", "growth", "hour", "vad")
@@ -39,6 +39,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--clients", nargs="+", metavar="KEY", choices=[one.key for one in ALL], help=f"only these: {names}"
     )
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where benchmarks.md and .json are")
+    parser.add_argument("--prepare", action="store_true", help="makes the others' environments, and starts each once")
     parser.add_argument("--write-only", action="store_true", help="measures nothing, writes the document anew")
     return parser.parse_args(arguments)
 
@@ -61,6 +62,7 @@ class Bench:
             try:
                 python_of(contender)
                 first = first_start(self.stage, contender, self.lengths)
+                say(f"  {first['start_ms']:.0f} ms until its first sound, {first['rest_mib']:.0f} MiB")
                 if contender is OURS:
                     self.results["first"] = first
             except (Unavailable, Unanswered) as error:
@@ -77,11 +79,13 @@ class Bench:
                     say(f"run {run + 1} of {self.runs}, {wire}: {contender.shown}")
                     found = self._try(contender, lambda one: one_run(self.stage, one, wire, self.lengths))  # noqa: B023
                     self.results["side"][wire][contender.key].append(found or {})
+        runs = self.results["side"]
+        self.results["pool"] = {wire: {key: pool(of) for key, of in runs[wire].items()} for wire in WIRES}
 
     def growth(self) -> None:
         """Measures many conversations in a process."""
         self.results["growth"] = {}
-        for contender in (one for one in self.contenders if one.many):
+        for contender in (one for one in self.contenders if not one.variant):
             say(f"many conversations: {contender.shown}")
             found = self._try(contender, lambda one: growth(self.stage, one, self.lengths))
             self.results["growth"][contender.key] = found or []
@@ -116,43 +120,34 @@ def say(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)  # noqa: T201 - a command's output
 
 
-def used_by_all() -> float:
-    """Gives the processor seconds that the whole machine has used, in all its cores."""
-    fields = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
-    idle = fields[3] + fields[4]
-    return (sum(fields[:8]) - idle) / os.sysconf("SC_CLK_TCK")
-
-
-def used_by_us() -> float:
-    """Gives the processor seconds of this process and of those that it has waited for."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
-
-
 def main(given: argparse.Namespace) -> int:
-    """Measures, writes, and gives the exit code."""
+    """Measures, writes after each part, and gives the exit code."""
     document, kept = given.docs / "benchmarks.md", given.docs / "benchmarks.json"
     results: dict[str, Any] = json.loads(kept.read_text("utf-8")) if kept.exists() else {}
-    if not given.write_only:
-        lengths = QUICK if given.quick else Lengths()
-        contenders = tuple(one for one in ALL if not given.clients or one.key in given.clients)
-        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            stage = Stage.make(Path(folder), sorted(os.sched_getaffinity(0)))
-            bench = Bench(stage, lengths, given.runs or (2 if given.quick else 5), contenders)
-            described = machine.described()
-            parts = given.only or PARTS
-            if set(parts) != {"vad"}:
-                bench.prepare()
-            began, all_before, us_before = time.monotonic(), used_by_all(), used_by_us()
-            for part in parts:
+    if given.write_only:
+        written(document, results)
+        return 0
+    contenders = tuple(one for one in ALL if not given.clients or one.key in given.clients)
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        stage = Stage.make(Path(folder), sorted(os.sched_getaffinity(0)))
+        runs = given.runs or (2 if given.quick else 5)
+        bench = Bench(stage, QUICK if given.quick else Lengths(), runs, contenders)
+        parts = given.only or PARTS
+        if given.prepare or set(parts) != {"vad"}:
+            bench.prepare()
+        if given.prepare:
+            return int(bool(bench.failed))
+        unprepared = bench.failed
+        for part in parts:
+            bench.failed = list(unprepared)
+            with machine.watched() as conditions:
                 getattr(bench, part)()
-            others = (used_by_all() - all_before) - (used_by_us() - us_before)
-            described["load_of_others"] = max(0.0, others / (time.monotonic() - began))
-        dates = {**results.get("dates", {}), **dict.fromkeys(parts, described["date"])}
-        results = {**results, **clean(bench.results), "machine": described, "dates": dates, "failed": bench.failed}
-        kept.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    written(document, results)
-    say(f"written: {document}")
+            conditions |= {"quick": given.quick, "failed": bench.failed}
+            results["parts"] = {**results.get("parts", {}), part: conditions}
+            results = {**results, **clean(bench.results), "machine": machine.described()}
+            kept.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+            written(document, results)
+            say(f"written: {document}")
     return 0
 
 

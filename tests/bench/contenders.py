@@ -4,6 +4,7 @@ An environment is made on demand from a lock file with hashes, and kept in the u
 lock's checksum and the Python version, so a change of either makes another.
 """
 
+import math
 import subprocess
 import sys
 import zlib
@@ -22,9 +23,8 @@ CLIENTS = Path(__file__).parent / "clients"
 class Contender:
     """One client: `script` runs it, `lock` names what it needs, None for this project's own environment.
 
-    `up_ms` is how much sound it sends in a message. `many`: it can hold several conversations in a process.
-    `resumes`: it comes back by itself after a cut. A `variant` of another, by these options, is measured side by side
-    alone.
+    `up_ms` is how much sound it sends in a message. `resumes`: it comes back by itself after a cut. A `variant` of
+    another, by these options, is measured side by side alone.
     """
 
     key: str
@@ -33,9 +33,13 @@ class Contender:
     package: str
     lock: str | None = None
     up_ms: int = 20
-    many: bool = False
     resumes: bool = False
     variant: tuple[str, ...] = ()
+
+    @property
+    def gathers_ms(self) -> int:
+        """How long the first of the pieces of 20 ms waits that go up in one message."""
+        return 20 * (math.ceil(self.up_ms / 20) - 1)
 
     @property
     def version(self) -> str:
@@ -49,16 +53,14 @@ class Contender:
         return [str(python), "-P", str(CLIENTS / self.script), url, "--sessions", str(sessions), *self.variant]
 
 
-OURS = Contender("ours", "this project", "ours.py", "trio-websocket", many=True, resumes=True)
-FLOOR = Contender("floor", "the floor: bare trio-websocket", "floor.py", "trio-websocket", many=True)
-GENAI = Contender("genai", "google-genai", "genai.py", "google-genai", "google-genai.lock", many=True)
+OURS = Contender("ours", "this project", "ours.py", "trio-websocket", resumes=True)
+FLOOR = Contender("floor", "the floor: bare trio-websocket", "floor.py", "trio-websocket")
+GENAI = Contender("genai", "google-genai", "genai.py", "google-genai", "google-genai.lock")
 PIPECAT = Contender("pipecat", "Pipecat", "pipecat_service.py", "pipecat-ai", "pipecat.lock", resumes=True)
 LIVEKIT = Contender(
     "livekit", "LiveKit", "livekit_plugin.py", "livekit-plugins-google", "livekit.lock", up_ms=50, resumes=True
 )
-LIGHT = attrs.evolve(
-    OURS, key="light", shown="this project, energy detector", many=False, variant=("--detector", "Energy")
-)
+LIGHT = attrs.evolve(OURS, key="light", shown="this project, energy detector", variant=("--detector", "Energy"))
 ALL = (OURS, LIGHT, GENAI, PIPECAT, LIVEKIT, FLOOR)
 
 
@@ -66,22 +68,32 @@ class Unavailable(Exception):
     """An environment could not be made; the sentence says why."""
 
 
+def place_of(lock: Path) -> Path:
+    """Gives the folder of the environment that a lock makes; it is whole once it holds a file `made`."""
+    version = "{}.{}".format(*sys.version_info)
+    place = platformdirs.user_cache_path("live-assistant") / "bench"
+    return place / f"{lock.stem}-{version}-{zlib.crc32(lock.read_bytes()):08x}"
+
+
+def at_hand(contender: Contender) -> bool:
+    """Whether a contender can be started without making an environment first."""
+    return contender.lock is None or (place_of(PEERS / contender.lock) / "made").exists()
+
+
 def python_of(contender: Contender) -> Path:
     """Gives the Python that runs a contender, after making its environment where there is none; or Unavailable."""
     if contender.lock is None:
         return Path(sys.executable)
     lock = PEERS / contender.lock
-    version = "{}.{}".format(*sys.version_info)
-    place = platformdirs.user_cache_path("live-assistant") / "bench"
-    folder = place / f"{lock.stem}-{version}-{zlib.crc32(lock.read_bytes()):08x}"
-    python, made = folder / "bin" / "python", folder / "made"
-    if not made.exists():
+    folder = place_of(lock)
+    python = folder / "bin" / "python"
+    if not at_hand(contender):
         folder.mkdir(parents=True, exist_ok=True)
-        base = Path(sys.base_prefix) / "bin" / f"python{version}"
+        base = Path(sys.base_prefix) / "bin" / "python{}.{}".format(*sys.version_info)
         _run([str(base), "-I", "-m", "venv", "--clear", str(folder)], contender)
         pip = [str(python), "-I", "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
         _run([*pip, "--no-deps", "--require-hashes", "--requirement", str(lock)], contender)
-        made.touch()
+        (folder / "made").touch()
     return python
 
 

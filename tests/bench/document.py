@@ -6,14 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.bench.columns import Results, column, delay, growth_an_hour, number, sampled, samples
 from tests.bench.contenders import ALL
 from tests.bench.figures import Spread, ratio
+from tests.bench.growth import BUSIEST, COMPLETE, LATEST_MS, limit
 from tests.bench.machine import busy
 from tests.bench.plots import bars, lines
-from tests.bench.targets import TARGETS, Results, column, growth_an_hour, number, pooled
+from tests.bench.targets import TARGETS
 
 BEGIN, END = "<!-- written by bin/bench: begin -->", "<!-- written by bin/bench: end -->"
 SHOWN = {contender.key: contender.shown for contender in ALL}
+PARTS = {"side": "side by side", "growth": "many conversations", "hour": "an hour of speech", "vad": "speech detectors"}
 FIGURES = (
     ("cpu", "processor share in real time, %", "{:.1f}"),
     ("down_us", "processor time for a message down, us", "{:.0f}"),
@@ -42,25 +45,20 @@ def written(document: Path, results: Results) -> None:
 
 def body(results: Results) -> str:
     """Gives everything that the results say, as Markdown."""
-    parts = [_machine(results["machine"]), _targets(results)]
+    parts = [_conditions(results), _targets(results)]
     for wire, title in (("plain", "Side by side, plain WebSocket"), ("tls", "Side by side, over TLS")):
         if results.get("side", {}).get(wire):
-            parts += [f"## {title}{_when(results, 'side')}", _side(results, wire), _ratios(results, wire)]
+            parts += [f"## {title}", _side(results, wire), _ratios(results, wire)]
+            parts += [f"![processor share of one conversation in real time](benchmarks-cpu-{wire}.svg)"]
     if results.get("growth"):
-        parts += [f"## Many conversations in one process, on one core{_when(results, 'growth')}", _growth(results)]
+        parts += ["## Many conversations in one process, on one core", *_growth(results)]
     if results.get("hour"):
-        parts += [f"## An hour of speech{_when(results, 'hour')}", _hour(results)]
+        parts += ["## An hour of speech", _hour(results)]
     if results.get("vad"):
-        parts += [f"## Speech detectors{_when(results, 'vad')}", _vad(results["vad"])]
-    if results.get("failed"):
-        parts += ["## What did not run", "\n".join(f"- {why}" for why in results["failed"])]
+        parts += ["## Speech detectors", _vad(results["vad"])]
+    if failed := dict.fromkeys(why for part in results["parts"].values() for why in part["failed"]):
+        parts += ["## What did not run", "\n".join(f"- {why}" for why in failed)]
     return "\n\n".join(parts) + "\n"
-
-
-def _when(results: Results, part: str) -> str:
-    """Tells when a part was measured that is older than the rest."""
-    date = results.get("dates", {}).get(part, results["machine"]["date"])
-    return "" if date == results["machine"]["date"] else f" (measured {date})"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -77,17 +75,26 @@ def shown(value: Spread, form: str) -> str:
     return middle if value.runs == 1 else f"{middle} [{form.format(value.lowest)} to {form.format(value.highest)}]"
 
 
-def _machine(machine: Mapping[str, Any]) -> str:
+def _conditions(results: Results) -> str:
+    """Tells on what, when, and beside what else all this was measured."""
+    machine = results["machine"]
     versions = ", ".join(dict.fromkeys(machine["versions"].values()))
     told = (
-        f"Measured {machine['date']} on {machine['cores']} cores of {machine['processor']}, {machine['system']}, "
-        f"Python {machine['python']}, trio {machine['trio']}; {versions}. Before it began, the load was "
-        f"{machine['load']:.1f}, and while it ran others used {machine.get('load_of_others', 0.0):.1f} cores."
+        f"Measured on {machine['cores']} cores of {machine['processor']}, {machine['system']}, Python "
+        f"{machine['python']}, trio {machine['trio']}; {versions}."
     )
-    if busy(machine):
+    rows = [
+        [PARTS[name], part["date"], f"{number(part.get('seconds')) / 60:.1f}" if part.get("seconds") else "-",
+         f"{part['load_of_others']:.2f}" + (", busy" if busy(part) else ""),
+         "quick, not to be quoted" if part.get("quick") else "whole"]
+        for name, part in results["parts"].items()
+    ]  # fmt: skip
+    told += "\n\n" + table(["part", "begun", "minutes", "cores used by others", "run"], rows)
+    if any(busy(part) for part in results["parts"].values()):
         told += (
             "\n\n**The machine was busy with other things.** Processor times are dearer than on a quiet one, and "
-            "delays hold the waiting for others; ratios, taken run by run, are the figures to read."
+            "delays hold the waiting for others: they are not judged. Ratios, taken run by run, are the figures to "
+            "read, and memory does not depend on it."
         )
     return told
 
@@ -97,14 +104,13 @@ def _targets(results: Results) -> str:
     reasons: dict[str, list[str]] = {}
     for target in TARGETS:
         value = target.found(results)
-        met = target.met(value)
         unit = target.unit
         form = "{:.2f}" if unit in ("x", "ms") else "{:.1f}" if unit == "MiB" else "{:.0f}"
         goal = f"{'at least' if target.at_least else 'at most'} {target.goal:g} {unit}".strip()
-        mark = {True: "reached", False: f"missed by {target.missed_by(value)}", None: "not measured"}[met]
-        rows.append([target.name, goal, f"{shown(value, form)} {unit}".strip() if value.known else "-", mark])
-        if met is False:
-            reasons.setdefault(target.why, []).append(f"*{target.name}* ({target.missed_by(value)})")
+        found = f"{shown(value, form)} {unit}".strip() if value.known else "-"
+        rows.append([target.name, goal, found, target.verdict(results)])
+        if target.met(value) is False and target.judged(results):
+            reasons.setdefault(target.why(results), []).append(f"*{target.name}* ({target.missed_by(value)})")
     parts = ["## Targets", table(["target", "goal", "found", ""], rows)]
     if reasons:
         parts += ["Where a target is missed, by how much, and why:"]
@@ -140,16 +146,28 @@ def _present(results: Results, section: str, wire: str | None = None) -> Iterato
 def _side(results: Results, wire: str) -> str:
     keys = list(_present(results, "side", wire))
     rows = [
-        [title, *(shown(Spread.of(column(results, wire, key, figure)), form) for key in keys)]
-        for figure, title, form in FIGURES
+        [title, *(shown(delay(results, wire, key, figure), form) for key in keys)] for figure, title, form in FIGURES
     ]
     for title, figure, share in (
         ("silent after `interrupted`, p50, ms", "silences_ms", 0.5),
-        ("worst, ms", "silences_ms", 1.0),
-        ("the same behind 5 s of speech, ms", "bursts_ms", 0.5),
+        ("p99, ms", "silences_ms", 0.99),
+        ("the same behind 5 s of speech, p50, ms", "bursts_ms", 0.5),
     ):
-        rows.append([title, *(shown(Spread.of(pooled(results, wire, k, figure, share)), "{:.2f}") for k in keys)])
-    return table(["", *(SHOWN[key] for key in keys)], rows)
+        rows.append([title, *(shown(sampled(results, wire, key, figure, share), "{:.2f}") for key in keys)])
+    return f"{_samples(results, wire)}\n\n{table(['', *(SHOWN[key] for key in keys)], rows)}"
+
+
+def _samples(results: Results, wire: str) -> str:
+    """Tells on how much the quantiles rest."""
+    runs = results["side"][wire].get("ours", [])
+    silences = sum(len(run.get("silences_ms", [])) for run in runs)
+    pieces = results.get("pool", {}).get(wire, {}).get("ours", {}).get("pieces")
+    if pieces is None:
+        return f"{len(runs)} runs each. Quantiles of delays are the median of the runs' own."
+    return (
+        f"{len(runs)} alternating runs each. Quantiles are over all runs together, {pieces} pieces each way and "
+        f"{silences} interruptions; the brackets hold the lowest and the highest of a run by itself."
+    )
 
 
 def _ratios(results: Results, wire: str) -> str:
@@ -159,30 +177,53 @@ def _ratios(results: Results, wire: str) -> str:
     for figure, title in figures:
         ours = column(results, wire, "ours", figure)
         rows.append([title, *(shown(ratio(ours, column(results, wire, peer, figure)), "{:.2f}") for peer in peers)])
-    ours = pooled(results, wire, "ours", "bursts_ms", 0.5)
+    ours = samples(results, wire, "ours", "bursts_ms", 0.5)
     rows.append(
-        ["behind 5 s", *(shown(ratio(ours, pooled(results, wire, p, "bursts_ms", 0.5)), "{:.2f}") for p in peers)]
+        ["behind 5 s", *(shown(ratio(ours, samples(results, wire, p, "bursts_ms", 0.5)), "{:.2f}") for p in peers)]
     )
     head = ["this project's, in times of", *(SHOWN[peer] for peer in peers)]
     return table(head, rows)
 
 
-def _growth(results: Results) -> str:
-    rows = [
-        [SHOWN[key], str(step["sessions"]), *_grown(step)]
-        for key in _present(results, "growth")
-        for step in results["growth"][key]
-    ]
-    head = ["", "conversations", "CPU, %", "of it each", "up p50 / p99, ms", "down p50 / p99, ms", "MiB", "held"]
-    return table(head, rows) + "\n\n![processor share by conversations](benchmarks-growth.svg)"
+def _growth(results: Results) -> Iterator[str]:
+    keys = list(_present(results, "growth"))
+    yield (
+        f"Held are as many as of whose pieces {100 * COMPLETE:.0f} % come in time, each way's p99 within "
+        f"{LATEST_MS:.0f} ms beyond what the client gathers, with less than {BUSIEST:.0f} % of the core."
+    )
+    held = [[SHOWN[key], *_limits(results["growth"][key])] for key in keys]
+    yield table(["", "held", "not held", "MiB more for each"], held)
+    rows = [[SHOWN[key], *_grown(step)] for key in keys for step in results["growth"][key]]
+    yield table(
+        ["", "conversations", "CPU, %", "of it each", "up p50 / p99, ms", "down p50 / p99, ms", "a message down, us",
+         "silent, ms", "all started, ms", "all back, ms", "MiB", "far end's CPU, %", "held"], rows
+    )  # fmt: skip
+    yield "![processor share by conversations](benchmarks-growth.svg)"
+
+
+def _limits(steps: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    held, failed = limit(steps)
+    yield str(held)
+    yield "none tried" if failed is None else str(failed["sessions"])
+    known = [step for step in steps if step.get("resident_mib")]
+    first, last = known[0], known[-1]
+    more = last["sessions"] - first["sessions"]
+    yield f"{(last['resident_mib'] - first['resident_mib']) / more:.2f}" if more else "-"
 
 
 def _grown(step: Mapping[str, Any]) -> Iterator[str]:
+    yield str(step["sessions"])
+    if step.get("fault"):
+        yield from ["-"] * 10
+        yield f"no: {step['fault']}"
+        return
     yield f"{number(step['cpu']):.0f}"
     yield f"{number(step['cpu']) / step['sessions']:.2f}"
     for way in ("up", "down"):
         yield f"{number(step[f'{way}_p50_ms']):.1f} / {number(step[f'{way}_p99_ms']):.1f}"
-    yield f"{number(step['resident_mib']):.0f}"
+    for name, form in (("down_us", "{:.0f}"), ("silent_ms", "{:.2f}"), ("all_ready_ms", "{:.0f}"),
+                       ("all_back_ms", "{:.0f}"), ("resident_mib", "{:.0f}"), ("far_cpu", "{:.0f}")):  # fmt: skip
+        yield "-" if step.get(name) is None else form.format(number(step[name]))
     yield "yes" if step["held"] else "no"
 
 

@@ -6,8 +6,10 @@ its stamp.
 
     pace {seconds}          fifty stamped pieces a second to every session; gives the delays of what came meanwhile
     flood {turns, pieces}   replies as fast as they are taken
-    interrupt {ahead, paced}  so many pieces, one every 20 ms or all at once, then `interrupted`; gives its moment
-    cut {}                  breaks every connection; gives the moments of the cut and of the next sound on a new one
+    interrupt {ahead, paced, times}  so many pieces, one every 20 ms or all at once, then `interrupted`, and a rest; so
+                            many times to the last session; gives the moments of `interrupted`
+    cut {}                  breaks every connection; gives the moments of the cut, of the next sound on a new one, and
+                            at which as many are set up as before
     heard {}                how many messages with sound have come, and when the first did
     sessions {}             how many sessions are set up
 """
@@ -40,6 +42,7 @@ TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 SHORT, LONG, LONGER = 125, 126, 127
 LONGEST = 10**10  # nanoseconds; what is not a stamp is hardly ever within it
 PATIENCE = 20.0  # seconds for a client to come back
+REST, LONG_REST = 0.08, 0.3  # seconds after an interruption until the next reply begins
 
 
 def frame(payload: bytes, kind: int = BINARY) -> bytes:
@@ -204,8 +207,10 @@ class Far:
                 await session.send(GENERATED + COMPLETE)
         return {}
 
-    async def interrupt(self, ahead: int, paced: bool) -> dict[str, Any]:
-        session = self.sessions[-1]
+    async def interrupt(self, ahead: int, paced: bool, times: int = 1) -> dict[str, Any]:
+        return {"at": [await self._interrupt(self.sessions[-1], ahead, paced) for _ in range(times)]}
+
+    async def _interrupt(self, session: Session, ahead: int, paced: bool) -> int:
         began = trio.current_time()
         for number in range(ahead):
             if paced:
@@ -216,10 +221,11 @@ class Far:
         at = time.monotonic_ns()
         await session.send(INTERRUPTED)
         await session.send(COMPLETE)
-        return {"at": at}
+        await trio.sleep(REST if paced else LONG_REST)
+        return at
 
     async def cut(self) -> dict[str, Any]:
-        at = time.monotonic_ns()
+        at, before = time.monotonic_ns(), len(self.sessions)
         for session in list(self.sessions):
             below = session.stream
             while isinstance(below, trio.SSLStream):
@@ -227,11 +233,15 @@ class Far:
             assert isinstance(below, trio.SocketStream)
             below.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             await trio.aclose_forcefully(below)
+        self.sessions.clear()
         await self.forget()
         with trio.move_on_after(PATIENCE):
             while not self.first:  # noqa: ASYNC110 - a look a millisecond is nothing here
                 await trio.sleep(0.001)
-        return {"cut": at, "first": self.first}
+            while len(self.sessions) < before:  # noqa: ASYNC110 - the same
+                await trio.sleep(0.001)
+            return {"cut": at, "first": self.first, "back": time.monotonic_ns()}
+        return {"cut": at, "first": self.first, "back": 0}
 
     async def count(self) -> dict[str, Any]:
         return {"sessions": len(self.sessions)}

@@ -1,8 +1,9 @@
 """What is measured of one client: one run of everything, many conversations in a process, and an hour of speech."""
 
+import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,32 +13,41 @@ import trustme
 
 from tests.bench.contenders import Contender, python_of
 from tests.bench.figures import Spread, quantile
-from tests.bench.processes import ROOT, Process, running, until
+from tests.bench.growth import climb, failings
+from tests.bench.processes import ROOT, Process, Unanswered, running, until
 
 PIECES_A_SECOND = 50
 WIRES = ("plain", "tls")
 BURST = 250  # pieces: five seconds of speech
-LATEST_MS = 10.0  # p99 from which on conversations no longer count as held in real time
 SILENT_WITHIN = 3.0  # seconds after which an interruption counts as not obeyed
-BUSIEST = 95.0  # percent of a core from which on they do not, either
+AHEAD = 5  # pieces before an interruption, paced
+SETUP = 60.0  # seconds for all conversations to be set up
 
 
 @attrs.frozen
 class Lengths:
-    """How long a run measures, in seconds and pieces; `speech` is in seconds, both ways."""
+    """How long a run measures, in seconds and pieces; `speech` is in seconds, both ways.
 
-    settle: float = 1.0
-    pace: float = 3.0
+    A count of conversations is measured over `windows` of `window` seconds. Counts grow up to `most`, and near the
+    limit until held and failed ones are no more than `fine` of them apart.
+    """
+
+    settle: float = 0.7
+    pace: float = 5.0
     down: int = 3000
     up: int = 1500
-    interruptions: int = 8
+    interruptions: int = 20
     bursts: int = 3
     speech: int = 3600
-    counts: tuple[int, ...] = (1, 10, 20, 30, 40, 50, 60)
+    window: float = 2.0
     windows: int = 3
+    most: int = 400
+    fine: float = 0.1
 
 
-QUICK = Lengths(settle=0.5, pace=1.5, down=1000, up=500, interruptions=4, bursts=2, speech=360, counts=(1, 10, 40))
+QUICK = Lengths(
+    settle=0.5, pace=1.5, down=1000, up=500, interruptions=4, bursts=2, speech=360, window=1.0, most=40, fine=0.5
+)
 
 
 @attrs.frozen
@@ -69,8 +79,8 @@ class Stage:
             log = self.folder / f"{contender.key}.log"
             command = contender.command(python, url, sessions)
             with running(contender.shown, command, self.near_core, log, **trust) as near:
-                until("the first sound", lambda: far.order(op="heard")["first"])
-                until("the setup", lambda: far.order(op="count")["sessions"] == sessions)
+                until("the first sound", lambda: far.order(op="heard")["first"], SETUP)
+                until("the setup", lambda: far.order(op="count")["sessions"] == sessions, SETUP)
                 yield far, near
 
 
@@ -83,44 +93,66 @@ def first_start(stage: Stage, contender: Contender, lengths: Lengths) -> dict[st
 
 
 def one_run(stage: Stage, contender: Contender, wire: str, lengths: Lengths) -> dict[str, Any]:
-    """Measures everything about one conversation; times in milliseconds, processor shares in percent of a core."""
+    """Measures everything about one conversation; times in milliseconds, processor shares in percent of a core.
+
+    `delays` holds the nanoseconds of every piece, up and down, for `pool`.
+    """
     with stage.met(contender, wire) as (far, near):
         found: dict[str, Any] = {"start_ms": (far.order(op="heard")["first"] - near.started) / 1e6}
         time.sleep(lengths.settle)
         found["rest_mib"] = near.resident
         found |= paced(far, near, lengths.pace)
-        near.order(mode="silent", unpaced=True)
-        time.sleep(0.1)
-        found["down_us"] = flooded_down(far, near, lengths.down) / lengths.down * 1e6
-        found["up_us"] = flooded_up(far, near, lengths.up, contender.up_ms) / lengths.up * 1e6
-        near.order(mode="talk", unpaced=False)
-        time.sleep(0.2)
-        found["silences_ms"] = [interrupted(far, near, 10, paced=True) for _ in range(lengths.interruptions)]
-        found["bursts_ms"] = [interrupted(far, near, BURST, paced=False) for _ in range(lengths.bursts)]
+        with unpaced(near):
+            found["down_us"] = flooded_down(far, near, lengths.down) / lengths.down * 1e6
+            found["up_us"] = flooded_up(far, near, lengths.up, contender.up_ms) / lengths.up * 1e6
+        found["silences_ms"] = interrupted(far, near, AHEAD, lengths.interruptions, paced=True)
+        found["bursts_ms"] = interrupted(far, near, BURST, lengths.bursts, paced=False)
         if contender.resumes:
             cut = far.order(op="cut")
-            found["gap_ms"] = (cut["first"] - cut["cut"]) / 1e6 if cut["first"] else float("nan")
+            found["gap_ms"] = (cut["first"] - cut["cut"]) / 1e6 if cut["first"] else math.nan
     return found
+
+
+@contextmanager
+def unpaced(near: Process) -> Iterator[None]:
+    """Has the client silent and its sound taken as fast as it comes, then talk in real time again."""
+    near.order(mode="silent", unpaced=True)
+    time.sleep(0.1)
+    yield
+    near.order(mode="talk", unpaced=False)
+    time.sleep(0.2)
 
 
 def paced(far: Process, near: Process, seconds: float) -> dict[str, Any]:
     """Lets both talk in real time, and gives the processor share and the delays of both ways."""
     near.order(forget=True)
-    spent, began = near.spent, time.monotonic()
+    spent, far_spent, began = near.spent, far.spent, time.monotonic()
     up = far.order(op="pace", seconds=seconds)["up"]
-    share = 100 * (near.spent - spent) / (time.monotonic() - began)
+    taken = time.monotonic() - began
+    found = {"cpu": 100 * (near.spent - spent) / taken, "far_cpu": 100 * (far.spent - far_spent) / taken}
     time.sleep(0.1)
-    down = near.order(report=True)["down"]
-    delays = {f"{way}_{name}_ms": quantile(given, q) / 1e6 for way, given in (("up", up), ("down", down))
-              for name, q in (("p50", 0.5), ("p99", 0.99))}  # fmt: skip
-    return {"cpu": share, "pieces": len(down), **delays}
+    delays = {"up": up, "down": near.order(report=True)["down"]}
+    return {**found, "pieces": len(delays["down"]), **summed(delays), "delays": delays}
 
 
-def flooded_down(far: Process, near: Process, pieces: int, turn: int = 500) -> float:
+def summed(delays: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Gives the quantiles of delays in nanoseconds, by way, in milliseconds."""
+    return {f"{way}_{name}_ms": quantile(given, share) / 1e6 for way, given in delays.items()
+            for name, share in (("p50", 0.5), ("p99", 0.99))}  # fmt: skip
+
+
+def pool(runs: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Takes the pieces out of runs, and gives the quantiles of all of them together: few are beyond a run's p99."""
+    delays = [run.pop("delays", {}) for run in runs]
+    whole = {way: [each for one in delays for each in one.get(way, ())] for way in ("up", "down")}
+    return {**summed(whole), "pieces": len(whole["down"])}
+
+
+def flooded_down(far: Process, near: Process, pieces: int, turn: int = 500, sessions: int = 1) -> float:
     """Sends replies as fast as they are taken; gives the processor seconds until the last piece is in our hands."""
     spent, known = near.spent, near.order()["pieces"]
     far.order(op="flood", turns=pieces // turn, pieces=turn)
-    until("taking a flood", lambda: near.order()["pieces"] >= known + pieces // turn * turn)
+    until("taking a flood", lambda: near.order()["pieces"] >= known + pieces // turn * turn * sessions)
     return near.spent - spent
 
 
@@ -133,42 +165,62 @@ def flooded_up(far: Process, near: Process, pieces: int, up_ms: int) -> float:
     return near.spent - spent
 
 
-def interrupted(far: Process, near: Process, ahead: int, *, paced: bool) -> float:
-    """Interrupts a reply; gives the milliseconds until there was nothing left to play, nan if that never came."""
+def interrupted(far: Process, near: Process, ahead: int, times: int, *, paced: bool) -> list[float]:
+    """Interrupts replies; gives for each the milliseconds until nothing was left to play, nan where that never came."""
     near.order(forget=True)
-    at = far.order(op="interrupt", ahead=ahead, paced=paced)["at"]
+    at = far.order(op="interrupt", ahead=ahead, paced=paced, times=times)["at"]
     end = time.monotonic() + SILENT_WITHIN
-    silent: list[int] = []
-    while not silent and time.monotonic() < end:
+    while len(silent := near.order(report=True)["silent_at"]) < times and time.monotonic() < end:
         time.sleep(0.05)
-        silent = [moment for moment in near.order(report=True)["silent_at"] if moment >= at]
-    time.sleep(0.1)
-    return (silent[0] - at) / 1e6 if silent else float("nan")
+    return [(next((s for s in silent if begin <= s < until_), math.nan) - begin) / 1e6
+            for begin, until_ in zip(at, [*at[1:], math.inf], strict=True)]  # fmt: skip
 
 
 def many(stage: Stage, contender: Contender, sessions: int, lengths: Lengths) -> dict[str, Any]:
     """Holds many conversations in one process; gives their cost together, and whether they stayed in real time."""
+    found: dict[str, Any] = {"sessions": sessions, "gathers_ms": contender.gathers_ms}
     with stage.met(contender, "plain", sessions) as (far, near):
+        found["all_ready_ms"] = (time.monotonic_ns() - near.started) / 1e6
         time.sleep(lengths.settle)
-        windows = [paced(far, near, lengths.pace) for _ in range(lengths.windows)]
-        found: dict[str, Any] = {"sessions": sessions, "resident_mib": near.resident}
-    for name in ("cpu", "up_p50_ms", "up_p99_ms", "down_p50_ms", "down_p99_ms"):
-        found[name] = Spread.of(window[name] for window in windows).median
-    wanted = sessions * lengths.pace * PIECES_A_SECOND
-    complete = all(window["pieces"] >= 0.99 * wanted for window in windows)
-    late = max(found["up_p99_ms"], found["down_p99_ms"]) > LATEST_MS
-    found["held"] = complete and not late and found["cpu"] < BUSIEST
+        windows = [paced(far, near, lengths.window) for _ in range(lengths.windows)]
+        found["resident_mib"] = near.resident
+        wanted = sessions * lengths.window * PIECES_A_SECOND
+        found["came"] = min(window["pieces"] / wanted for window in windows)
+        for name in ("cpu", "far_cpu", "up_p50_ms", "up_p99_ms", "down_p50_ms", "down_p99_ms"):
+            found[name] = Spread.of(window[name] for window in windows).median
+        found["held"] = not failings(found)
+        if found["held"]:
+            found |= _beyond(far, near, contender, sessions, lengths)
+    return found
+
+
+def _beyond(far: Process, near: Process, contender: Contender, sessions: int, lengths: Lengths) -> dict[str, Any]:
+    """Measures what else there is of many conversations: what a message costs, silence, and coming back together."""
+    turn = max(25, lengths.down // 3 // sessions)
+    with unpaced(near):
+        down = flooded_down(far, near, turn, turn, sessions) / turn / sessions * 1e6
+    silences = interrupted(far, near, AHEAD, 5, paced=True)
+    found = {"down_us": down, "silent_ms": quantile([ms for ms in silences if not math.isnan(ms)], 0.5)}
+    if contender.resumes:
+        cut = far.order(op="cut")
+        found["all_back_ms"] = (cut["back"] - cut["cut"]) / 1e6 if cut["back"] else math.nan
     return found
 
 
 def growth(stage: Stage, contender: Contender, lengths: Lengths) -> list[dict[str, Any]]:
-    """Adds conversations to a process until twice in a row they did not stay in real time."""
-    found: list[dict[str, Any]] = []
-    for sessions in lengths.counts:
-        found.append(many(stage, contender, sessions, lengths))
-        if len(found) > 1 and not (found[-1]["held"] or found[-2]["held"]):  # one alone may be another's doing
-            break
-    return found
+    """Adds conversations to a process until they do not stay in real time, and looks closer there."""
+
+    def measure(sessions: int) -> dict[str, Any]:
+        try:
+            found = many(stage, contender, sessions, lengths)
+            if not found["held"] and failings(found) <= {"up", "down"}:  # late alone may be another's doing: once more
+                again = many(stage, contender, sessions, lengths)
+                found = again if again["held"] else found
+        except Unanswered as error:
+            return {"sessions": sessions, "held": False, "fault": str(error)}
+        return found
+
+    return climb(measure, lengths.most, lengths.fine)
 
 
 def hour(stage: Stage, contender: Contender, lengths: Lengths, steps: int = 12) -> list[tuple[float, float]]:

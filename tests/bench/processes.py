@@ -101,11 +101,11 @@ def surroundings(given: Mapping[str, str] = os.environ) -> dict[str, str]:
     return {key: value for key, value in given.items() if not key.startswith(private)}
 
 
-def until(what: str, done: Any) -> Any:
-    """Looks until something holds, and gives it; Unanswered when it takes longer than PATIENCE."""
-    end = time.monotonic() + PATIENCE
+def until(what: str, done: Any, patience: float = PATIENCE) -> Any:
+    """Looks until something holds, and gives it; Unanswered when that takes too long."""
+    end = time.monotonic() + patience
     while not (found := done()):
         if time.monotonic() > end:
-            raise Unanswered(f"{what} took longer than {PATIENCE:g} s")
+            raise Unanswered(f"{what} took longer than {patience:g} s")
         time.sleep(LOOK)
     return found

@@ -18,10 +18,8 @@ from tests.bench.near import Near
 QUEUED = 50  # messages that may wait in the plugin before we let it write
 
 
-async def main(url: str) -> None:
-    """Holds one conversation."""
-    near = Near()
-    near.obey()
+async def converse(near: Near, url: str, lag: float) -> None:
+    """Holds one conversation, with a model of its own."""
     options = HttpOptions(base_url=url.replace("ws", "http", 1))
     session: Any = RealtimeModel(model="gemini-3.8-live", api_key="bench", http_options=options).session()
     client_for(url, session._client)
@@ -46,7 +44,14 @@ async def main(url: str) -> None:
         while session._msg_ch.qsize() > QUEUED:  # noqa: ASYNC110 - its queue tells nobody
             await asyncio.sleep(0)
 
-    await near.talk(say, asyncio.sleep)
+    await near.talk(say, asyncio.sleep, lag)
+
+
+async def main(url: str, sessions: int) -> None:
+    """Holds so many conversations."""
+    near = Near()
+    near.obey()
+    await asyncio.gather(*(converse(near, url, 0.02 * number / sessions) for number in range(sessions)))
 
 
 async def follow(near: Near, reply: Any) -> None:
@@ -59,5 +64,6 @@ async def follow(near: Near, reply: Any) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
-    parser.add_argument("--sessions", type=int, default=1, choices=[1])
-    asyncio.run(main(parser.parse_args().url))
+    parser.add_argument("--sessions", type=int, default=1)
+    given = parser.parse_args()
+    asyncio.run(main(given.url, given.sessions))

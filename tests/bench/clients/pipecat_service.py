@@ -66,35 +66,47 @@ class Output(BaseOutputTransport):
         return True
 
 
-async def main(url: str) -> None:
-    """Holds one conversation."""
-    logger.remove()
-    logger.add(sys.stderr, level="ERROR")
-    near = Near()
-    near.obey()
-    Service.far = url
+def conversation(near: Near, url: str) -> PipelineWorker:
+    """Makes one conversation's pipeline."""
     service = Service(
         api_key="bench",
         inference_on_context_initialization=False,
         http_options=HttpOptions(base_url=url.replace("ws", "http", 1)),
     )
-    worker = PipelineWorker(
+    return PipelineWorker(
         Pipeline([service, Output(near)]), params=PipelineParams(), idle_timeout_secs=None, cancel_on_idle_timeout=False
     )
-    runner = WorkerRunner(handle_sigint=False)
-    await runner.add_workers(worker)
+
+
+async def talk(near: Near, worker: PipelineWorker, lag: float) -> None:
+    """Speaks into one conversation."""
     await worker.queue_frame(LLMContextFrame(context=LLMContext(messages=[])))
 
     async def say(pcm: bytes) -> None:
         await worker.queue_frame(InputAudioRawFrame(audio=pcm, sample_rate=16000, num_channels=1))
 
-    talking = asyncio.create_task(near.talk(say, asyncio.sleep))
+    await near.talk(say, asyncio.sleep, lag)
+
+
+async def main(url: str, sessions: int) -> None:
+    """Holds so many conversations, as workers of one runner."""
+    logger.remove()
+    logger.add(sys.stderr, level="ERROR")
+    near = Near()
+    near.obey()
+    Service.far = url
+    workers = [conversation(near, url) for _ in range(sessions)]
+    runner = WorkerRunner(handle_sigint=False)
+    await runner.add_workers(*workers)
+    talks = [asyncio.create_task(talk(near, worker, 0.02 * n / sessions)) for n, worker in enumerate(workers)]
     await runner.run()
-    talking.cancel()
+    for each in talks:
+        each.cancel()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
-    parser.add_argument("--sessions", type=int, default=1, choices=[1])
-    asyncio.run(main(parser.parse_args().url))
+    parser.add_argument("--sessions", type=int, default=1)
+    given = parser.parse_args()
+    asyncio.run(main(given.url, given.sessions))

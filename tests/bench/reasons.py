@@ -1,0 +1,183 @@
+"""Why a target was missed, told from the figures: what the transport, the detector and the rest have in it. Pure.
+
+The floor's row stands for the transport, and the energy detector's column, taken from the default's, for what the
+detector's network costs.
+"""
+
+import math
+from collections.abc import Callable
+
+from tests.bench.columns import Results, column, delay, growth_an_hour, middle, sampled
+from tests.bench.figures import ratio
+from tests.bench.growth import BUSIEST, LATEST_MS, failings, limit
+
+Reason = Callable[[Results], str]
+
+
+def shares(results: Results, wire: str, figure: str, unit: str, digits: int) -> tuple[str, float, float, float]:
+    """Tells what a figure is made of; gives the transport's, the detector's and the rest's part as well."""
+    ours, light, floor = (middle(results, wire, key, figure) for key in ("ours", "light", "floor"))
+    if math.isnan(light + floor):
+        return f"It is {ours:.{digits}f} {unit}; what it is made of was not measured.", math.nan, math.nan, math.nan
+    detector, rest = ours - light, light - floor
+    told = (
+        f"Of {ours:.{digits}f} {unit} the floor takes {floor:.{digits}f}, the detector's network "
+        f"{_some(detector, digits)}, and all else in the pipeline {_some(rest, digits)}."
+    )
+    return told, floor, detector, rest
+
+
+def _some(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if value >= 0.5 * 10**-digits else "nothing that shows"
+
+
+def _largest(floor: float, detector: float, rest: float) -> str:
+    """Names the largest part."""
+    parts = {"the transport": floor, "the detector's network": detector, "the pipeline's own tasks": rest}
+    return max(parts, key=lambda name: parts[name])
+
+
+def cpu(wire: str, peer: str, goal: float) -> Reason:
+    """Why the processor share in real time is too high."""
+
+    def told(results: Results) -> str:
+        made, _floor, detector, _rest = shares(results, wire, "cpu", "% of a core", 1)
+        if math.isnan(detector):
+            return made
+        theirs = column(results, wire, peer, "cpu")
+        light, floor = (ratio(column(results, wire, key, "cpu"), theirs).median for key in ("light", "floor"))
+        if floor > goal:
+            return f"{made} The transport alone is {floor:.2f} times the peer's: no client on it reaches the goal."
+        if light <= goal:
+            return f"{made} Without the network it is {light:.2f} times the peer's: the network makes the miss."
+        return f"{made} Without the network it is still {light:.2f} times the peer's: the pipeline's own tasks do."
+
+    return told
+
+
+def message(results: Results) -> str:
+    """Why a message down costs too much; the detector hears none of it."""
+    ours, genai, floor = (middle(results, "plain", key, "down_us") for key in ("ours", "genai", "floor"))
+    return (
+        f"The floor's loop alone takes {floor:.0f} of the {ours:.0f} us, {floor / genai:.2f} times google-genai's "
+        f"{genai:.0f}; the pipeline's own part is {_some(ours - floor, 0)}."
+    )
+
+
+def latency(figure: str, goal: float) -> Reason:
+    """Why a delay is too long, the longer of the two ways."""
+
+    def told(results: Results) -> str:
+        ways = {way: delay(results, "plain", "ours", f"{way}_{figure}_ms").median for way in ("up", "down")}
+        way = max(ways, key=lambda one: ways[one])
+        light, floor = (delay(results, "plain", key, f"{way}_{figure}_ms").median for key in ("light", "floor"))
+        made = (
+            f"The longer way is {way}, {ways[way]:.2f} ms; the floor's is {floor:.2f} ms, and with the energy detector "
+            f"it is {light:.2f} ms."
+        )
+        if floor > goal:
+            return f"{made} The transport and the waking of a process alone exceed the goal."
+        if way == "up" and light <= goal:
+            return f"{made} The detector's network makes the miss."
+        return f"{made} The steps from task to task do: {_some(light - floor, 2)} ms."
+
+    return told
+
+
+def silence(share: float, goal: float) -> Reason:
+    """Why it takes too long until nothing is left to play."""
+
+    def told(results: Results) -> str:
+        ours, light, floor = (
+            sampled(results, "plain", key, "silences_ms", share).median for key in ("ours", "light", "floor")
+        )
+        made = (
+            f"`interrupted` is in the floor's hands after {floor:.2f} ms, and this project's ring is empty after "
+            f"{ours:.2f} ms, {light:.2f} with the energy detector."
+        )
+        if floor > goal:
+            return f"{made} The transport and the waking of a process alone exceed the goal."
+        return f"{made} The steps from the socket to the ring take {_some(ours - floor, 2)} ms."
+
+    return told
+
+
+def burst(results: Results) -> str:
+    """Why an interruption behind speech that came at once takes too long."""
+    ours, light, genai, floor = (
+        sampled(results, "tls", key, "bursts_ms", 0.5).median for key in ("ours", "light", "genai", "floor")
+    )
+    part = "the transport" if floor > ours / 2 else "the way from the socket to the ring"
+    return (
+        f"{ours:.1f} ms here, {light:.1f} with the energy detector, {genai:.1f} for google-genai; the floor, which "
+        f"reads the same frames, needs {floor:.1f}. Most of it is {part}."
+    )
+
+
+def many(results: Results) -> str:
+    """What ended the growth of conversations."""
+    held, step = limit(results.get("growth", {}).get("ours", []))
+    if step is None:
+        return f"{held} were the most that were tried, and they were held."
+    count, failed = step["sessions"], failings(step)
+    if failed == {"fault"}:
+        return f"{count} did not run: {step['fault']}."
+    told = {
+        "cpu": f"the process took {step['cpu']:.0f} % of its core, of which {BUSIEST:.0f} count as all",
+        "pieces": f"{100 * step.get('came', math.nan):.0f} % of the pieces came in the time they had",
+    }
+    for way in ("up", "down"):
+        value = step[f"{way}_p99_ms"]
+        told[way] = f"the p99 {way} was {math.nan if value is None else value:.1f} ms, of {LATEST_MS:.0f} allowed"
+    share = step["cpu"]
+    causes = " and ".join(told[what] for what in ("cpu", "pieces", "up", "down") if what in failed)
+    far = step.get("far_cpu")
+    far_told = "" if far is None else f" and the far end's {far:.0f} %"
+    if far is not None and far > max(share, 80.0):
+        cause = "the far end is what ran out of time, not this project"
+    elif share > 80.0:
+        cause = "the process ran out of its core"
+    else:
+        cause = "it was waiting, not work, that ended it: neither process had used up its core"
+    parts = _parts(results)
+    return f"With {count}, {causes}. The process used {share:.0f} % of a core{far_told}: {cause}.{parts}"
+
+
+def _parts(results: Results) -> str:
+    """Tells what of one conversation's share is the transport's and the detector's."""
+    _told, floor, detector, rest = shares(results, "plain", "cpu", "%", 1)
+    if math.isnan(detector):
+        return ""
+    return f" The largest part of what a conversation by itself costs is {_largest(floor, detector, rest)}."
+
+
+def rest(results: Results) -> str:
+    """What takes the memory."""
+    made, _floor, detector, _rest = shares(results, "plain", "rest_mib", "MiB", 0)
+    if math.isnan(detector):
+        return made
+    return f"{made} With the energy detector it is {middle(results, 'plain', 'light', 'rest_mib'):.0f} MiB."
+
+
+def slope(results: Results) -> str:
+    """Whether memory grows here or in everything."""
+    points, floors = (results.get("hour", {}).get(key, []) for key in ("ours", "floor"))
+    told = f"It went from {points[0][1]:.0f} to {points[-1][1]:.0f} MiB in {points[-1][0] / 60:.0f} minutes of speech."
+    if not floors:
+        return told
+    floor = growth_an_hour(floors)
+    cause = "most of it is the transport's" if floor > growth_an_hour(points) / 2 else "this project's own part grows"
+    return f"{told} The floor's slope is {floor:+.1f} MiB an hour: {cause}."
+
+
+def gap(results: Results) -> str:
+    """How long others need to come back."""
+    others = {"Pipecat": "pipecat", "LiveKit": "livekit", "the energy detector": "light"}
+    told = ", ".join(f"{name} {middle(results, 'plain', key, 'gap_ms'):.0f} ms" for name, key in others.items())
+    return f"For comparison: {told}."
+
+
+def start(results: Results) -> str:
+    """What a start is made of."""
+    made, floor, detector, rest_ = shares(results, "plain", "start_ms", "ms", 0)
+    return made if math.isnan(detector) else f"{made} The largest part is {_largest(floor, detector, rest_)}."

@@ -1,0 +1,55 @@
+"""What docs/benchmarks.md quotes is a whole run, and the document is what the script makes of it."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bench.contenders import ALL
+from tests.bench.document import plots, written
+from tests.bench.measure import WIRES
+from tests.bench.processes import ROOT
+
+DOCS = ROOT / "docs"
+AGAIN = "run bin/bench on a machine that does nothing else, and commit what it writes"
+LEAST_RUNS, HOUR = 5, 3600.0
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((DOCS / "benchmarks.json").read_text("utf-8"))
+    return found
+
+
+def test_the_document_is_what_the_script_makes_of_the_results(results: dict[str, Any], tmp_path: Path) -> None:
+    shutil.copy(DOCS / "benchmarks.md", tmp_path)
+    written(tmp_path / "benchmarks.md", results)
+    for name in ("benchmarks.md", *dict(plots(results))):
+        assert (tmp_path / name).read_text("utf-8") == (DOCS / name).read_text("utf-8"), "bin/bench --write-only"
+
+
+def test_every_plot_is_linked(results: dict[str, Any]) -> None:
+    text = (DOCS / "benchmarks.md").read_text("utf-8")
+    assert [name for name, _ in plots(results) if f"({name})" not in text] == []
+
+
+def test_side_by_side_is_five_runs_of_everyone(results: dict[str, Any]) -> None:
+    runs = {(wire, one.key): len([run for run in results["side"][wire].get(one.key, []) if run])
+            for wire in WIRES for one in ALL}  # fmt: skip
+    assert [who for who, count in runs.items() if count < LEAST_RUNS] == [], AGAIN
+
+
+def test_growth_has_steps_and_ends_where_it_no_longer_holds(results: dict[str, Any]) -> None:
+    grown = {one.key: results["growth"].get(one.key, []) for one in ALL if not one.variant}
+    assert [who for who, steps in grown.items() if len(steps) < 2 or all(step["held"] for step in steps)] == [], AGAIN
+
+
+def test_an_hour_is_an_hour(results: dict[str, Any]) -> None:
+    hours = {one.key: results["hour"].get(one.key) or [[0.0]] for one in ALL if not one.variant}
+    assert [who for who, points in hours.items() if points[-1][0] < HOUR] == [], AGAIN
+
+
+def test_nothing_of_it_was_quick(results: dict[str, Any]) -> None:
+    assert [name for name, part in results["parts"].items() if part["quick"]] == [], AGAIN
