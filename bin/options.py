@@ -40,10 +40,14 @@ def _plan(one: argparse.ArgumentParser) -> None:
     )
 
 
-def _session(one: argparse.ArgumentParser) -> None:
+def _voices(one: argparse.ArgumentParser) -> None:
     one.add_argument("--model", metavar="NAME", help="the Live model to talk to")
     one.add_argument("--turns", choices=("server", "local"), help="who finds the ends of your turns")
     one.add_argument("--output", metavar="FILE.wav", help="stands in for the speaker: 24 kHz mono")
+
+
+def _session(one: argparse.ArgumentParser) -> None:
+    _voices(one)
     one.add_argument("--events", metavar="FILE.jsonl", help="writes the event log")
     one.add_argument("--trace", metavar="FILE.jsonl", help="writes the trace: session, turns and tools as spans")
     one.add_argument("--metrics", metavar="FILE", help="writes all counts at the end, in Prometheus' text format")
@@ -52,9 +56,7 @@ def _session(one: argparse.ArgumentParser) -> None:
     one.add_argument("--quiet", action="store_true", help="prints nothing but errors")
 
 
-def _talk(one: argparse.ArgumentParser) -> None:
-    _plan(one)
-    _session(one)
+def _far_end(one: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--backend",
         choices=("gemini", "local"),
@@ -62,10 +64,16 @@ def _talk(one: argparse.ArgumentParser) -> None:
     )
     one.add_argument("--endpoint", metavar="URL", help="base URL of a Live service (ws, wss, http or https)")
     one.add_argument("--input", metavar="FILE", help="a recording that stands in for the microphone")
+    one.add_argument("--resume", action="store_true", help="continues the last conversation, also after a crash")
+
+
+def _talk(one: argparse.ArgumentParser) -> None:
+    _plan(one)
+    _session(one)
+    _far_end(one)
     one.add_argument(
         "--linger", metavar="SECONDS", type=_seconds, default=5.0, help="with --input: patience at the end"
     )
-    one.add_argument("--resume", action="store_true", help="continues the last conversation, also after a crash")
 
 
 def _demo(one: argparse.ArgumentParser) -> None:
@@ -111,6 +119,8 @@ def _tools(one: argparse.ArgumentParser) -> None:
 
 def _show_plan(one: argparse.ArgumentParser) -> None:
     _plan(one)
+    _voices(one)
+    _far_end(one)
     one.add_argument("--dot", action="store_true", help="prints the graph for Graphviz and nothing else")
 
 
