@@ -55,17 +55,18 @@ class Kept:
         """How much audio is kept."""
         return self._seconds
 
-    def keep(self, item: Item) -> None:
-        """Takes an item to the end of the log."""
-        if isinstance(item, SpeechStarted):
-            self.speech_open = self._marked = True
-        elif isinstance(item, SpeechEnded):
-            self.speech_open = False
-            self.spoke_until = item.at
-        self._items.append(item)
-        self._seconds += _seconds(item)
-        while self._seconds > self.limit:
-            self.lost_ms += 1000 * self._drop_oldest()
+    def keep(self, *items: Item) -> None:
+        """Takes items to the end of the log."""
+        for item in items:
+            if isinstance(item, SpeechStarted):
+                self.speech_open = self._marked = True
+            elif isinstance(item, SpeechEnded):
+                self.speech_open = False
+                self.spoke_until = item.at
+            self._items.append(item)
+            self._seconds += _seconds(item)
+            while self._seconds > self.limit:
+                self.lost_ms += 1000 * self._drop_oldest()
 
     def next(self) -> Item | None:
         """Gives the item at the cursor, if there is one."""

@@ -94,11 +94,15 @@ class Session:
         """Whether this is a turn boundary: nobody speaks, no answer is waited for, and all is sent."""
         return not (self._reply or self.kept.speech_open or self.calling.waits or self.kept.cursor < self.kept.end)
 
+    @property
+    def may_leave(self) -> bool:
+        """Whether nothing is lost by making another link now; a service may not save a session while a timer runs."""
+        return self.idle and (self.resumable or (self.handle is not None and bool(self.ledger.open)))
+
     def mute(self, now: float) -> bool:
         """Whether the service takes what the user says and shows no sign of it: time for another link."""
-        return (
-            self.linked and not (self._reply or self.calling.waits or self.kept.speech_open) and self.patience.over(now)
-        )
+        busy = self._reply or self.calling.waits or self.kept.speech_open
+        return self.linked and not busy and self.patience.over(now)
 
     @property
     def local_turns(self) -> bool:
@@ -121,8 +125,7 @@ class Session:
     def answer(self, answer: ToolAnswer) -> tuple[Effect, ...]:
         """Takes a tool's answer; one that nobody is owed any more is dropped, and said so."""
         told, effects = self.calling.answered(answer)
-        for item in told:
-            self.kept.keep(item)
+        self.kept.keep(*told)
         return tuple(effects)
 
     def next_command(self) -> c.Command | None:
@@ -342,8 +345,7 @@ class Session:
         self._told = bool(self._first)
         told, void = self.calling.relinked(resumed=resumed, until=self.kept.end)
         replayed = self.kept.rewind()
-        for item in told:
-            self.kept.keep(item)
+        self.kept.keep(*told)
         return replayed, (*self._move(Happening.READY, "resumed" if resumed else "set up"), *void)
 
     def lost(self, reason: str, now: float) -> tuple[Effect, ...]:
