@@ -34,7 +34,7 @@ async def echoing() -> AsyncIterator[int]:
 
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(trio.serve_listeners, echo, listeners)
+        await nursery.start(trio.serve_listeners, echo, listeners)
         yield listeners[0].socket.getsockname()[1]
         nursery.cancel_scope.cancel("done")
 
