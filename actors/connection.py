@@ -12,7 +12,6 @@ import trio
 from actors.downlink import route
 from actors.live import wire
 from actors.live.address import GOOGLE, Address
-from actors.live.blame import advice
 from actors.live.commands import Setup
 from actors.live.link import LeaveBy, Link, LinkLost, Renewed, Report, unheard
 from actors.live.recall import recall
@@ -312,23 +311,19 @@ class Connection:
     # -- the saved handle ------------------------------------------------------------------------------------
 
     def _take_saved(self) -> None:
-        if self.resume and not self._known and self.session.handle is None:
+        if self.resume and self.handle_file and not self._known and self.session.handle is None:
+            saved = Vault(Path(self.handle_file)).load(str(self._built.setup["model"]), self._built.setup)
             self.resume = False  # once: a handle that was refused is not tried again
-            if not self.handle_file:
-                self.bus.publish(e.Notice("no session is saved here, so there is none to resume; starting a new one"))
-                return
-            saved = self._vault().load(str(self._built.setup["model"]), self._built.setup)
             self.session.handle = saved.handle
             self.bus.secrets.hide(saved.handle, rotating=True)
             self.bus.publish(e.Notice(saved.note))
 
-    def _vault(self) -> Vault:
-        return Vault(Path(self.handle_file), self._address().shown)
-
     def _save(self) -> None:
         if self.handle_file and self.session.handle:
             try:
-                self._vault().save(self.session.handle, str(self._built.setup["model"]), self._built.setup)
+                Vault(Path(self.handle_file)).save(
+                    self.session.handle, str(self._built.setup["model"]), self._built.setup
+                )
             except OSError as error:
                 what = f"the session could not be saved to {self.handle_file}: {error.strerror}"
                 self.bus.publish(e.Trouble(what, error.errno or 0, "--resume will not find it"))
@@ -338,13 +333,13 @@ class Connection:
 
     def _advice(self, lost: TransportLost) -> str:
         model = self.live.get("model")
-        where = self._address().shown
+        where = self._where
         if self._phase == "dial":
             return f"{lost.reason}; check the network and the endpoint"
         answer = f"it answered {lost.code}: {lost.reason or 'no reason'}"
         if lost.code == ABNORMAL:
             answer = lost.reason or "the connection broke without a word"
-        refused = self._phase == "setup" and lost.code == INVALID
-        return f"asked {where} for a session with {model}, and {answer.rstrip('.')}; " + (
-            advice(self._built.setup, lost.reason) if refused else "check the API key, the model (--model) and the endpoint"
+        return (
+            f"asked {where} for a session with {model}, and {answer.rstrip('.')}; "
+            f"check the API key, the model (--model) and the endpoint"
         )
