@@ -22,6 +22,8 @@ _EMPTY = frozenset(_EMPTY_WORDS.split())
 _NAME, _DESCRIPTION = 3, 1
 _TIES = 0.5
 _TOMORROW = 2
+_LARGEST = 1e15
+_MOST_CHOICES = 1000
 
 
 def chosen(wanted: Iterable[str], declared: Sequence[Declared], *, least: int = 1) -> Declared | None:
@@ -55,9 +57,10 @@ def call(
     """
     properties = _mapping(function.parameters.get("properties"))
     required = function.parameters.get("required")
-    needed = set(required) if isinstance(required, list | tuple) else set()
-    named = mentioned(text)
-    city = city or (names()[named][0].name if named else None)
+    named = required if isinstance(required, list | tuple) else ()
+    needed = {name for name in named if isinstance(name, str)}
+    place = mentioned(text)
+    city = city or (names()[place][0].name if place else None)
     subject = subject or _tail(text, function)
     args: dict[str, object] = {}
     for name, schema in properties.items():
@@ -121,7 +124,7 @@ def _string(parts: set[str], text: str, city: str | None, subject: str, day: str
 
 def _member(choices: Sequence[object], text: str, needed: bool) -> object:
     said = f" {text} "
-    for choice in sorted(choices, key=lambda choice: -len(str(choice))):
+    for choice in sorted(choices[:_MOST_CHOICES], key=lambda choice: -len(str(choice))):
         if f" {plain(str(choice).replace('_', ' '))} " in said:
             return choice
     return choices[0] if needed else None
@@ -143,7 +146,7 @@ def _number(
         value = next(iter(numbers(text)), None)
     if value is None and needed:
         low = schema.get("minimum")
-        value = low if isinstance(low, int | float) else 1
+        value = low if isinstance(low, int | float) and abs(low) < _LARGEST else 1
     if value is None:
         return None
     return round(value) if kind == "integer" or float(value).is_integer() else value

@@ -14,10 +14,11 @@ _EVERY = 32_000  # bytes of new sound, a second of it, before it is looked at ag
 _LONGEST = 30 * 32_000  # of longer utterances the beginning is known by then
 
 
-def final(text: str, asked: AudioTranscription, span: tuple[float, float]) -> Iterator[Json]:
+def final(text: str, asked: AudioTranscription, span: tuple[float, float], *, follows: bool = False) -> Iterator[Json]:
     """Gives the transcript of an utterance that lasted from one second to another, in messages of a few words each.
 
-    Words are taken to be equally long: nothing here knows better.
+    Where it `follows` others of the same turn it begins with a space, for clients put together what comes. Words are
+    taken to be equally long: nothing here knows better.
     """
     count = len(text.split())
     start, end = span
@@ -37,8 +38,8 @@ def final(text: str, asked: AudioTranscription, span: tuple[float, float]) -> It
                 }
                 for index, word in enumerate(words)
             ]
+        yield wire.heard(fragment if at or not follows else f" {fragment}", **fields)
         at += len(words)
-        yield wire.heard(fragment, **fields)
 
 
 @attrs.define(eq=False)

@@ -1,6 +1,6 @@
 """One client's connection: from its setup to its last frame, with the clocks that end it."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol
 
 import attrs
@@ -25,6 +25,7 @@ from actors.emulator.wire import Json
 
 NOT_FOUND = 1008
 UNAVAILABLE = 1011
+INTERNAL = "Internal error encountered."
 DEADLINE = "Deadline expired before operation could complete."
 
 
@@ -57,6 +58,9 @@ class House(Protocol):
 
     def is_live(self, session: str) -> bool:
         """Tells whether an open connection has this session."""
+
+    def failed(self, error: Exception) -> None:
+        """Tells of a fault of the service's own."""
 
 
 @attrs.define(eq=False)
@@ -110,14 +114,16 @@ class Connection:
         self.link.send(raw)
 
     async def run(self) -> None:
-        """Serves the client until the connection is over. Cancelling drops it."""
+        """Serves the client until the connection is over. Cancelling drops it.
+
+        A fault of the service's own closes this connection with 1011, as the real service does, and raises nothing.
+        """
         self._began = trio.current_time()
-        self._ends = self._began + self.house.settings.setup_patience
+        self._ends = self._began + self.house.settings.patience
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._keep_time)
-                nursery.start_soon(self._converse)
-                nursery.start_soon(self._stage.run)
+                for task in (self._keep_time, self._converse, self._stage.run):
+                    nursery.start_soon(self._guarded, task)
                 self._stage.connected()
                 await self.link.run(self._hear)
                 nursery.cancel_scope.cancel("the connection is over")
@@ -129,6 +135,17 @@ class Connection:
             if self.link.farewell is not None:
                 self._stage.part.leave()
                 self._note(f"closed {self.link.farewell.code} {self.link.farewell.reason}".rstrip())
+
+    async def _guarded(self, task: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await task()
+        except* Exception as group:  # noqa: BLE001 - whatever it is, it ends this connection only
+            self._fail(group)
+
+    def _fail(self, error: Exception) -> None:
+        self.house.failed(error)
+        self.close(UNAVAILABLE, INTERNAL)
+        self._note("failed")
 
     async def _converse(self) -> None:
         await self._ready.wait()
@@ -160,10 +177,15 @@ class Connection:
         self._alarm.cancel("the end has moved")
 
     def _hear(self, raw: str | bytes) -> None:
-        message = wire.parse(raw)
-        self._observe(Observed(self.number, "message", self.session, message=message))
-        if self._stage.heard(message):
-            self._take(message)
+        try:
+            message = wire.parse(raw)
+            self._observe(Observed(self.number, "message", self.session, message=message))
+            if self._stage.heard(message, len(raw)):
+                self._take(message)
+        except Breach:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends this connection only
+            self._fail(error)
 
     def _take(self, message: ClientMessage) -> None:
         if self._intake is not None:

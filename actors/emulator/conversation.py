@@ -22,10 +22,13 @@ from actors.emulator.protojson import INVALID_ARGUMENT, Breach
 from actors.emulator.session import OpenCall, Session
 from actors.emulator.terms import Offer, Terms
 from actors.emulator.turn import Pace, Prompt, Reply, Turn
+from actors.emulator.voice import PAUSE, Piece, pieces
 from actors.emulator.wire import Json
 
 _EXHAUSTED = "Request contains an invalid argument."
 """How the Live service words that the context is full."""
+MOST_SPOKEN = 8000
+"""Characters of one thing that the model says; ten minutes of speech."""
 
 
 @attrs.define(eq=False)
@@ -65,6 +68,7 @@ class Conversation:
     _wake: trio.Event = attrs.field(factory=trio.Event, init=False)
     _resumable: bool = attrs.field(default=False, init=False)
     _owed: Turn | None = attrs.field(default=None, init=False)
+    _goes_on: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.equip(self.terms.offer)
@@ -170,8 +174,12 @@ class Conversation:
             self._turn.take(call.id, response)
 
     def settle(self) -> None:
-        """Says what is owed when the last open call has been answered and nothing is to be said about it."""
-        if self._owed is not None and self.idle and not self.session.has_open_calls:
+        """Says what is owed when the last open call has been answered and nothing is to be said about it.
+
+        That is the end of a turn that only made calls, or that nothing follows any more where it was said to.
+        """
+        owes = self._owed is not None or self._goes_on
+        if owes and self.idle and not self.session.has_open_calls:
             self._complete(None)
         elif self.idle:
             self.offer_handle()
@@ -230,7 +238,10 @@ class Conversation:
         return self._turn
 
     def _remember_prompt(self, prompt: Prompt) -> None:
-        self.session.remember("user", prompt.text, prompt.cost)
+        *earlier, last = prompt.text.split("\n")
+        for line in earlier:
+            self.session.remember("user", line, NOTHING)
+        self.session.remember("user", last, prompt.cost)
 
     async def _take_turn(self, turn: Turn) -> None:
         if isinstance(turn.work, Reply):
@@ -250,25 +261,20 @@ class Conversation:
         self._conclude(turn)
 
     async def _answer(self, turn: Turn, prompt: Prompt) -> None:
-        heard = prompt.text
-        if prompt.pcm:
-            understood = await turn.wait(self.faculties.understand(prompt.pcm))
-            self.note(f"understood {understood!r}")
-            if self.terms.input_transcripts is not None:
-                for message in captions.final(understood, self.terms.input_transcripts, prompt.span):
-                    self.send(message)
-            heard = " ".join(part for part in (heard, understood) if part)
-        cost = prompt.cost
+        spoke = bool(prompt.sounds)
+        while prompt.sounds:
+            prompt = turn.work = await self._understood(turn, prompt)
+        heard, cost = prompt.text, prompt.cost
         if not heard and prompt.replies is None:
             heard, earlier = self.session.take_unanswered()
             cost += earlier
-        turn.work = attrs.evolve(prompt, text=heard, pcm=b"", cost=cost)
+        turn.work = attrs.evolve(prompt, text=heard, cost=cost)
         turn.prompt_cost = self.session.cost + cost
-        if not heard and not prompt.pcm and prompt.replies is None:
+        if not heard and not spoke and prompt.replies is None:
             return
         replies = self._replies_to(heard) if prompt.replies is None else prompt.replies
         await turn.think(thinks=self.terms.thinks, aloud=self.terms.thoughts)
-        if not replies and prompt.pcm and self.terms.proactive:
+        if not replies and spoke and self.terms.proactive:
             turn.reason = "NEED_MORE_INPUT"
             turn.emit(wire.content(waitingForInput=True))
         for calls, group in groupby(replies, lambda reply: isinstance(reply, Call)):
@@ -279,6 +285,16 @@ class Conversation:
                     if isinstance(reply, Say):
                         await self._say(turn, reply)
 
+    async def _understood(self, turn: Turn, prompt: Prompt) -> Prompt:
+        """Understands the first utterance of a prompt, and writes it down for the client; gives what is left."""
+        sound = prompt.sounds[0]
+        words = await turn.wait(self.faculties.understand(sound.pcm))
+        self.note(f"understood {words!r}")
+        if self.terms.input_transcripts is not None:
+            for message in captions.final(words, self.terms.input_transcripts, sound.span, follows=bool(prompt.text)):
+                self.send(message)
+        return prompt.understood(words)
+
     def _replies_to(self, heard: str) -> tuple[Say | Call, ...]:
         if self.terms.model.office is Office.TALK:
             offer = self.offer
@@ -286,10 +302,15 @@ class Conversation:
         return (Say(heard),) if heard and self.terms.model.office is Office.TRANSLATE else ()
 
     async def _say(self, turn: Turn, say: Say) -> None:
-        if turn.full:
-            return
-        pcm = await turn.wait(self.faculties.speak(say.text, self.terms.voice)) if say.text else b""
-        await turn.say(say, pcm)
+        """Speaks a sentence at a time, each made when the client has read enough of those before it."""
+        if not turn.full:
+            turn.cite(say)
+        text = say.text[:MOST_SPOKEN]
+        for number, piece in enumerate(pieces(text) or (Piece(text, begins=True),)):
+            if turn.full:
+                return
+            pcm = await turn.wait(self.faculties.speak(piece.text, self.terms.voice)) if piece.text else b""
+            await turn.say(piece.text, (PAUSE if number and piece.begins and pcm else b"") + pcm)
 
     async def _call(self, turn: Turn, calls: Sequence[Call]) -> None:
         """Has the functions run: all at once, or one after the other with a model that knows no other way."""
@@ -333,8 +354,8 @@ class Conversation:
         if turn is not None and turn.reason:
             fields["turnCompleteReason"] = turn.reason
         if self.terms.model.reports_status:
-            follows = bool(self._replies) or (self.terms.model.works_on and self.session.has_open_calls)
-            fields["interactionStatus"] = "IN_PROGRESS" if follows else "IDLE"
+            self._goes_on = bool(self._replies) or (self.terms.model.works_on and self.session.has_open_calls)
+            fields["interactionStatus"] = "IN_PROGRESS" if self._goes_on else "IDLE"
         message = dict(wire.content(**fields))
         if turns:
             message["usageMetadata"] = usage(

@@ -60,7 +60,7 @@ class Sensitivity:
             hold=6.0 if eager_end else 5.0,
             quiet=-65.0 if eager_start else -55.0,
             onset_ms=max(prefix_ms or 0, 100 if eager_start else 200),
-            silence_ms=800 if silence_ms is None else silence_ms,
+            silence_ms=(800 if eager_end else 1200) if silence_ms is None else silence_ms,
         )
 
 

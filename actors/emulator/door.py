@@ -19,6 +19,12 @@ _LONGEST_HEAD = 32 << 10
 _LONGEST_BODY = 256 << 10
 _READ = 16 << 10
 _WEBSOCKET_VERSION = "13"  # RFC 6455, 4.1
+_NAMES = {
+    HTTPStatus.BAD_REQUEST: "INVALID_ARGUMENT",
+    HTTPStatus.UNAUTHORIZED: "UNAUTHENTICATED",
+    HTTPStatus.FORBIDDEN: "PERMISSION_DENIED",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "INTERNAL",
+}  # google.rpc.Code, where it has another word than HTTP
 
 
 @attrs.frozen
@@ -50,7 +56,7 @@ Answer = Callable[[Request], Response]
 
 def failure(status: HTTPStatus, message: str) -> Response:
     """Gives an error the way Google's HTTP services word it."""
-    name = "INVALID_ARGUMENT" if status is HTTPStatus.BAD_REQUEST else status.name
+    name = _NAMES.get(status, status.name)
     return Response(status, {"error": {"code": int(status), "message": message, "status": name}})
 
 
@@ -86,7 +92,7 @@ async def _next_request(stream: trio.abc.Stream, connection: h11.Connection) -> 
             event = connection.next_event()
         except h11.RemoteProtocolError as error:
             refusal = failure(HTTPStatus(error.error_status_hint), "The request is not HTTP/1.1 as it should be.")
-            await _send(stream, connection, refusal)
+            await _send(stream, connection, refusal, _method(head))
             return None
         if event is h11.NEED_DATA:
             if connection.they_are_waiting_for_100_continue:
@@ -99,21 +105,33 @@ async def _next_request(stream: trio.abc.Stream, connection: h11.Connection) -> 
             body += event.data
             if len(body) > _LONGEST_BODY:
                 refusal = failure(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body has at most {_LONGEST_BODY} bytes.")
-                await _send(stream, connection, refusal)
+                await _send(stream, connection, refusal, _method(head))
                 return None
         elif isinstance(event, h11.EndOfMessage) and head is not None:
-            return _request(head, bytes(body))
+            request = _request(head, bytes(body))
+            if request is None:
+                refusal = failure(HTTPStatus.BAD_REQUEST, "The request's target is no URL.")
+                await _send(stream, connection, refusal, _method(head))
+            return request
         else:
             return None
 
 
-def _request(head: h11.Request, body: bytes) -> Request:
+def _method(head: h11.Request | None) -> str:
+    return head.method.decode("ascii") if head is not None else ""
+
+
+def _request(head: h11.Request, body: bytes) -> Request | None:
+    """Gives the request as its answer needs it; None where it asks for no URL."""
     target = head.target.decode("ascii", errors="replace")
     path, _, query = target.partition("?")
-    if not path.startswith("/"):
-        path = urlsplit(path).path if "//" in path else path
+    try:
+        if not path.startswith("/"):
+            path = urlsplit(path).path if "//" in path else path
+    except ValueError:
+        return None
     return Request(
-        method=head.method.decode("ascii"),
+        method=_method(head),
         path=re.sub("/{2,}", "/", path),
         query=dict(parse_qsl(query, keep_blank_values=True)),
         headers={name.decode("ascii"): value.decode("latin-1") for name, value in head.headers},
@@ -135,9 +153,9 @@ async def _answered(stream: trio.abc.Stream, connection: h11.Connection, request
             accepted = h11.InformationalResponse(status_code=101, headers=headers)
             await stream.send_all(connection.send(accepted) or b"")
             return True
-        await _send(stream, connection, refusal)
+        await _send(stream, connection, refusal, request.method)
         return True
-    await _send(stream, connection, answer(request))
+    await _send(stream, connection, answer(request), request.method)
     if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
         return True
     connection.start_next_cycle()
@@ -153,11 +171,12 @@ def _refusal(request: Request) -> Response | None:
     return None
 
 
-async def _send(stream: trio.abc.Stream, connection: h11.Connection, response: Response) -> None:
+async def _send(stream: trio.abc.Stream, connection: h11.Connection, response: Response, method: str = "") -> None:
     body = msgspec.json.encode(response.body)
     headers = [("Content-Type", "application/json; charset=UTF-8"), ("Content-Length", str(len(body)))]
     if connection.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
         return
     head = h11.Response(status_code=response.status, headers=headers)
-    data = [connection.send(event) or b"" for event in (head, h11.Data(data=body), h11.EndOfMessage())]
+    told = [] if method == "HEAD" else [h11.Data(data=body)]
+    data = [connection.send(event) or b"" for event in (head, *told, h11.EndOfMessage())]
     await stream.send_all(b"".join(data))

@@ -21,11 +21,16 @@ from actors.emulator.requests import (
     FunctionResponse,
     RealtimeInput,
 )
-from actors.emulator.turn import Prompt, Reply
+from actors.emulator.turn import Prompt, Reply, Utterance
 from actors.emulator.vocabulary import Scheduling, TurnCoverage
 
 _MARKS = 1000  # sound messages of which it is known when they ended
 _ROLES = {"": "user", "user": "user", "model": "model"}
+
+
+def _of(spoken: list[bytes]) -> Prompt:
+    sounds = tuple(Utterance(pcm) for pcm in spoken)
+    return Prompt(sounds=sounds, cost=audio_cost(sum(map(len, spoken)) / 2 / RATE))
 
 
 @attrs.define(eq=False)
@@ -39,6 +44,7 @@ class Intake:
     _seeding: bool = attrs.field(init=False)
     _pictures: Cost = attrs.field(default=NOTHING, init=False)
     _counted: float = attrs.field(default=0.0, init=False)
+    _told: Prompt = attrs.field(factory=Prompt, init=False)
     _heard: deque[tuple[int, float]] = attrs.field(factory=lambda: deque(maxlen=_MARKS), init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -125,7 +131,7 @@ class Intake:
         span = end - seconds, end
         if self.conversation.terms.coverage is TurnCoverage.TURN_INCLUDES_ALL_INPUT:
             seconds, self._counted = self._ears.seconds - self._counted, self._ears.seconds
-        self._ask(Prompt(pcm=event.pcm, cost=audio_cost(seconds), span=span))
+        self._ask(Prompt(sounds=(Utterance(event.pcm, span),), cost=audio_cost(seconds)))
 
     def _signal(self, at: float, *, active: bool) -> None:
         if self.conversation.terms.signals:
@@ -133,17 +139,18 @@ class Intake:
                 self.conversation.send(message)
 
     def _ask(self, prompt: Prompt) -> None:
-        cost, self._pictures = prompt.cost + self._pictures, NOTHING
-        self.conversation.ask(attrs.evolve(prompt, cost=cost, asked=trio.current_time()))
+        whole, self._told = self._told.then(prompt), Prompt()
+        cost, self._pictures = whole.cost + self._pictures, NOTHING
+        self.conversation.ask(attrs.evolve(whole, cost=cost, asked=trio.current_time()))
 
     def _text(self, text: str) -> None:
         if not text.strip():  # a nudge: the model looks again at what it was told and not asked
-            if self.conversation.idle and self.conversation.session.unanswered:
+            if self.conversation.idle and (self.conversation.session.unanswered or self._told.sounds):
                 self._ask(Prompt())
             return
         if self.conversation.terms.interruptible:
             self.conversation.interrupt()
-        self._ask(Prompt(text=text.strip(), cost=text_cost(text)))
+        self._ask(Prompt(text=" ".join(text.split()), cost=text_cost(text)))
 
     def _content(self, message: ClientContent) -> None:
         if self.conversation.terms.model.seeding_only and not self._seeding:
@@ -153,14 +160,14 @@ class Intake:
             )
         if not self._seeding:
             self.conversation.interrupt()
-        spoken = [self._remember(content) for content in message.turns]
+        spoken = [pcm for pcm in map(self._remember, message.turns) if pcm]
         if self._seeding:
             self._seeding = not message.turn_complete
         elif message.turn_complete:
-            pcm = b"".join(spoken)
-            self._ask(Prompt(pcm=pcm, cost=audio_cost(len(pcm) / 2 / RATE)))
+            self._ask(_of(spoken))
             return
         else:
+            self._told = self._told.then(_of(spoken))
             self.conversation.held = True
         self.conversation.settle()
 

@@ -44,7 +44,9 @@ _CONSENT = re.compile(r"\b(?:may|shall|should) i\b")
 _COUNT = re.compile(r"count\b.*")
 _MOST_COUNTED = 1000
 _MOST_WORDS = 200  # of what was said: nobody asks for so much at once, and patterns take their time over it
+_MOST_CHARACTERS = 2000  # the same for who knows no spaces
 _MOST_EXCHANGES = 50
+_ASKED_BACK = ("For which city", "For how long")
 
 
 @attrs.frozen
@@ -63,15 +65,35 @@ def respond(
 ) -> tuple[Say | Call, ...]:
     """Returns what to say and which functions to call, in order, for what the user said or wrote.
 
-    `heard` is "" for sound without words. `context` holds the earlier exchanges, oldest first; it may end with
-    `heard` itself; the latest fifty count. `search` tells whether the service's own search is switched on. Of what was
-    said the first two hundred words count. Always returns at least one reply.
+    `heard` is "" for sound without words; it has a line for each thing said since the model last spoke, and every one
+    of them is answered, unless they make sense together only. `context` holds the earlier exchanges, oldest first; it
+    may end with `heard` itself; the latest fifty count. `search` tells whether the service's own search is switched on.
+    Of what was said the first two hundred words count, and of them the first two thousand characters. Always returns
+    at least one reply.
     """
-    said = " ".join(plain(heard).split()[:_MOST_WORDS])
+    context = context[-_MOST_EXCHANGES:]
+    lines = list(dict.fromkeys(line for line in heard[:_MOST_CHARACTERS].split("\n") if plain(line)))
+    apart: list[Replies] = []
+    for number, line in enumerate(lines):
+        before = [*context, *(Exchange("user", earlier) for earlier in lines[:number])]
+        apart.append(_respond(line, before, declared, search=search))
+    answered = [replies for replies in apart if not _at_a_loss(replies)]
+    if len(lines) == 1 or (lines and len(answered) == len(lines)):
+        return tuple(reply for replies in apart for reply in replies)
+    together = _respond(" ".join(lines), context, declared, search=search)
+    return tuple(reply for replies in answered for reply in replies) if _at_a_loss(together) and answered else together
+
+
+def _at_a_loss(replies: Replies) -> bool:
+    """Tells whether nothing was understood, or too little to do something about it."""
+    return all(isinstance(reply, Say) and reply.text.startswith((LOST, CATCH, *_ASKED_BACK)) for reply in replies)
+
+
+def _respond(heard: str, context: Sequence[Exchange], declared: Sequence[Declared], *, search: bool) -> Replies:
+    said = _words(heard)
     if not said:
         return (Say(CATCH),)
-    context = context[-_MOST_EXCHANGES:]
-    if context and context[-1].who == "user" and plain(context[-1].text) == said:
+    if context and context[-1].who == "user" and _words(context[-1].text) == said:
         context = context[:-1]
     scene = Scene(said, _bare(said), context, declared, search)
     for intent in _INTENTS:
@@ -79,6 +101,10 @@ def respond(
         if replies:
             return replies
     return (Say(LOST),)
+
+
+def _words(text: str) -> str:
+    return " ".join(plain(text[:_MOST_CHARACTERS]).split()[:_MOST_WORDS])
 
 
 def _bare(said: str) -> str:
@@ -92,7 +118,7 @@ def _consenting(scene: Scene) -> Replies:
     asked = scene.context[-1] if scene.context else None
     if small_talk(scene.said) != yes or asked is None or asked.who != "model":
         return ()
-    if not _CONSENT.search(plain(asked.text)):
+    if not _CONSENT.search(_words(asked.text[-_MOST_CHARACTERS:])):
         return ()
     for place in range(len(scene.context) - 1, -1, -1):
         earlier = scene.context[place]
@@ -111,7 +137,7 @@ def _passing(scene: Scene) -> Replies:
 def _remembering(scene: Scene) -> Replies:
     if not _ASKED.fullmatch(scene.text):
         return ()
-    earlier = [plain(exchange.text) for exchange in scene.context if exchange.who == "user"]
+    earlier = [_words(exchange.text) for exchange in scene.context if exchange.who == "user"]
     requests = [text for text in earlier if text and not _ASKED.fullmatch(_bare(text))]
     if not requests:
         return (Say("You have not asked me anything yet."),)
@@ -146,7 +172,7 @@ def _counting(scene: Scene) -> Replies:
         return ()
     found = [int(number) for number in numbers(scene.text)]
     first, last = (found[0], found[-1]) if len(found) > 1 else (1, found[-1] if found else 10)
-    last = min(last, first + _MOST_COUNTED, _MOST_COUNTED)
+    first, last = min(first, _MOST_COUNTED), min(last, _MOST_COUNTED)
     step = 1 if last >= first else -1
     counted = ", ".join(in_words(number) for number in range(first, last + step, step))
     return (Say(f"{counted[0].upper()}{counted[1:]}."),)
@@ -168,7 +194,7 @@ def _timing(scene: Scene) -> Replies:
     if function is None:
         return (Say("I have no timer here, so I cannot do that."),)
     if duration(scene.text) is None and not numbers(scene.text):
-        return (Say("For how long should I set the timer?"),)
+        return (Say(f"{_ASKED_BACK[1]} should I set the timer?"),)
     call = calling.call(function, scene.text)
     if call is None:
         return ()
@@ -190,12 +216,12 @@ def _asked(ask: Ask, scene: Scene) -> Say | Call:
     if function is None:
         return Say(f"I have no tool for the {ask.kind}, so I cannot tell you {ask.described()}.")
     call = calling.call(function, scene.text, city=ask.place or None, day=ask.day)
-    return call or Say(f"For which city do you want to know the {ask.kind}?")
+    return call or Say(f"{_ASKED_BACK[0]} do you want to know the {ask.kind}?")
 
 
 def _kind_before(context: Sequence[Exchange], until: str = "") -> Kind | None:
     """Returns what the user asked last before the request `until`, so that a follow-up is understood."""
-    texts = [plain(exchange.text) for exchange in context if exchange.who == "user"]
+    texts = [_words(exchange.text) for exchange in context if exchange.who == "user"]
     if until in texts:
         texts = texts[: len(texts) - 1 - texts[::-1].index(until)]
     for text in reversed(texts):

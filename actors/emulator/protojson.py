@@ -29,6 +29,9 @@ INVALID_ARGUMENT = 1007
 
 _URL_SAFE = str.maketrans("-_", "+/")
 _SHOWN = 40  # characters of an offending value that an error repeats
+_LONGEST_LIST = 5000
+_MOST_VALUES = 100_000
+_DEEPEST = 100  # as protobuf's own reader has it
 
 
 class Breach(ProtocolViolation):
@@ -46,6 +49,29 @@ def read(kind: type[T], value: object, path: str = "") -> T:
     `path` names the value in errors, as `setup.generation_config`; "" is the whole message.
     """
     return cast("T", _reader(cast("Hashable", kind))(value, path))
+
+
+def weigh(value: object) -> int:
+    """Counts the values in decoded JSON; Breach where they are too many, or nested too deeply, to go on with.
+
+    In a few bytes of JSON there is room for many small values, each of which takes much more room than that.
+    """
+    count, depth, level = 0, 0, [value]
+    while level:
+        count += len(level)
+        depth += 1
+        if count > _MOST_VALUES:
+            raise Breach(f"Invalid JSON payload received. The message has more than {_MOST_VALUES} values.")
+        if depth > _DEEPEST:
+            raise Breach("Invalid JSON payload received. The message is nested too deeply.")
+        inner: list[object] = []
+        for one in level:
+            if isinstance(one, dict):
+                inner += one.values()
+            elif isinstance(one, list):
+                inner += one
+        level = inner
+    return count
 
 
 def camel(name: str) -> str:
@@ -104,6 +130,8 @@ def _many(item: Reader) -> Reader:
     def reader(value: object, path: str) -> object:
         if not isinstance(value, list):
             raise wrong(path, "LIST", value)
+        if len(value) > _LONGEST_LIST:
+            raise Breach(f"Invalid value at {path!r} (TYPE_LIST), {len(value)} items are more than {_LONGEST_LIST}")
         return tuple(item(inner, f"{path}[{index}]") for index, inner in enumerate(value))
 
     return reader

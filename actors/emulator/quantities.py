@@ -16,6 +16,7 @@ SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 _VALUES = {word: value for value, word in enumerate(ONES)} | {word: 10 * n for n, word in enumerate(TENS, start=2)}
 _SCALES = {"hundred": 100, "thousand": 1000}
 _HUNDRED = 100
+_LARGEST = 1e12  # whoever says more means no number
 
 
 def in_words(number: int) -> str:
@@ -29,7 +30,10 @@ def in_words(number: int) -> str:
 
 
 def numbers(text: str) -> list[float]:
-    """Returns the numbers in plain `text`, in order: "twenty five" and "25" are both 25, "half an hour" is none."""
+    """Returns the numbers in plain `text`, in order: "twenty five" and "25" are both 25, "half an hour" is none.
+
+    What is above 10^12 counts as that.
+    """
     found: list[float] = []
     whole = total = 0
     inside = False
@@ -45,7 +49,7 @@ def numbers(text: str) -> list[float]:
                 found.append(float(total + whole))
             whole, total, inside = 0, 0, False
             if word[:1].isdigit():
-                found.append(float(word))
+                found.append(min(float(word), _LARGEST))
     return found
 
 

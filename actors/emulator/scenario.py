@@ -63,12 +63,14 @@ class Latency:
 
 @attrs.frozen
 class Clocks:
-    """The clocks that end connections, in seconds: see Settings."""
+    """The clocks that end connections and handles, in seconds: see Settings."""
 
     connection_life: float | None = bounded(_POSITIVE, None)
     go_away_lead: float | None = bounded(SECONDS, None)
     session_limit: float | None = bounded(_POSITIVE, None)
     video_limit: float | None = bounded(_POSITIVE, None)
+    setup_patience: float | None = bounded(_POSITIVE, None)
+    handle_life: float | None = bounded(_POSITIVE, None)
 
 
 @attrs.frozen

@@ -4,6 +4,7 @@
 `address.live_url`, or at `address.url` where it wants a base URL.
 """
 
+import logging
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -17,7 +18,7 @@ import trio
 from actors.emulator import door, forecast
 from actors.emulator import mind as default_mind
 from actors.emulator.admission import admit, makes_token, refusal
-from actors.emulator.connection import UNAVAILABLE, Connection, Observed
+from actors.emulator.connection import INTERNAL, UNAVAILABLE, Connection, Observed
 from actors.emulator.door import Request, Response
 from actors.emulator.faculties import Faculties, Listener, Mind, Speaker
 from actors.emulator.handles import Handles
@@ -29,6 +30,7 @@ from actors.emulator.settings import Settings
 from actors.emulator.tokens import Tokens
 
 GOING_AWAY = 1001
+_log = logging.getLogger(__name__)
 _MOMENT = 0.25  # seconds in which a client's first message is here
 _FAREWELL = 3.0  # seconds for clients to answer the last close frame
 
@@ -78,7 +80,7 @@ class Service:
         self.settings = scenario.over(settings or Settings())
         self.script = Script(scenario, self.settings.time_scale)
         self.faculties = Faculties(voice, hearing, threads=self.settings.threads, mind=mind or default_mind)
-        self.handles = Handles(self.settings.handles)
+        self.handles = Handles(self.settings.handles, life=self.settings.handle_life / self.settings.time_scale)
         self.tokens = Tokens(self.settings.tokens)
         self.observe = observe
         self._connections: dict[int, Connection] = {}
@@ -95,18 +97,33 @@ class Service:
         return any(connection.session == session and connection.open for connection in self.connections)
 
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
-        """Serves one connection until it ends, and closes it. The far end's faults raise nothing."""
+        """Serves one connection until it ends, and closes it. The far end's faults raise nothing, nor do ours."""
         if len(self._connections) + len(self._lobby) >= 2 * self.settings.connections:
             await trio.aclose_forcefully(stream)
             return
-        entered = None
-        with self._waiting():
-            entered = await door.enter(stream, self.answer)
-        if entered is not None:
-            await self._serve_live(stream, *entered)
+        try:
+            entered = None
+            with self._waiting():
+                entered = await door.enter(stream, self.answer)
+            if entered is not None:
+                await self._serve_live(stream, *entered)
+        except* Exception as group:  # noqa: BLE001 - what could not be told the client any more
+            self.failed(group)
+            await trio.aclose_forcefully(stream)
+
+    def failed(self, error: Exception) -> None:
+        """Tells of a fault of the service's own; it ends the connection on which it showed, and no other."""
+        _log.error("a fault of the embedded service's own", exc_info=error)
 
     def answer(self, request: Request) -> Response:
         """Answers a request that is no WebSocket."""
+        try:
+            return self._answered(request)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others are served on
+            self.failed(error)
+            return door.failure(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL)
+
+    def _answered(self, request: Request) -> Response:
         if makes_token(request):
             return refusal(request, self.settings.key) or self._make_token(request.body)
         found = forecast.reply(request.path, request.query) if request.method == "GET" else None

@@ -28,6 +28,9 @@ from actors.emulator.wire import Json
 MOST_HELD = 10_000
 """Messages and actions that a scenario may keep back on one connection; beyond that the connection is cut."""
 
+HEAVIEST_HELD = 16 << 20
+"""Bytes of the client's messages that a scenario may keep back on one connection, as they came."""
+
 _NOTED = {"speech began": "speech", "speech ended": "silence"}
 _ANSWERED = ("modelTurn", "outputTranscription", "toolCall", "generationComplete")
 
@@ -53,6 +56,7 @@ class Stage:
     _waiting: deque[Callable[[], None]] = attrs.field(factory=deque, init=False)
     _joining: tuple[Json, int] | None = attrs.field(default=None, init=False)
     _unspoken: list[ClientMessage] = attrs.field(factory=list, init=False)
+    _unspoken_bytes: int = attrs.field(default=0, init=False)
     _answered: bool = attrs.field(default=True, init=False)
 
     # -- what happens ----------------------------------------------------------------------------------------
@@ -61,8 +65,8 @@ class Stage:
         """The socket is open, the setup yet to come."""
         self._do("connect")
 
-    def heard(self, message: ClientMessage) -> bool:
-        """The client has said something; False when it is not to be listened to, now or at all."""
+    def heard(self, message: ClientMessage, size: int = 0) -> bool:
+        """The client has said something, in so many bytes; False when it is not to be listened to, now or at all."""
         realtime = message.realtime_input
         sound = realtime is not None and (realtime.audio is not None or bool(realtime.media_chunks))
         moments = (
@@ -76,6 +80,7 @@ class Stage:
             done = self._do(moment, _traits(message.setup) if message.setup else ())
             if moment == "response" and any(isinstance(action, a.Silent) for action in done):
                 self._unspoken.append(message)
+                self._unspoken_bytes += size
                 self._bound()
                 return False
             if moment in ("text", "content"):
@@ -177,7 +182,8 @@ class Stage:
 
     def _bound(self) -> None:
         """Cuts a connection for which too much is kept back: its client has brought that about."""
-        if len(self._agenda) + len(self._waiting) + len(self._unspoken) + self.part.planned > MOST_HELD:
+        held = len(self._agenda) + len(self._waiting) + len(self._unspoken) + self.part.planned
+        if held > MOST_HELD or self._unspoken_bytes > HEAVIEST_HELD:
             self.link.cut()
 
     def _out(self, work: Callable[[], None]) -> None:
@@ -235,7 +241,7 @@ class Stage:
 
     def _speak_after_all(self) -> None:
         """Takes up the answers of functions that were left without a word, once the user has gone on."""
-        held, self._unspoken = self._unspoken, []
+        held, self._unspoken, self._unspoken_bytes = self._unspoken, [], 0
         for message in held:
             self._later(trio.current_time(), lambda message=message: self.hear(message))  # type: ignore[misc]
 

@@ -8,6 +8,7 @@ from actors.emulator.thoughts import Call, Say
 _SENTENCES = ("summary", "spoken", "text", "message", "answer", "content", "description")
 _LONGEST = 600
 _MOST_PAIRS = 6
+_DEEPEST = 4  # levels within a value that are told of
 _DONE = frozenset({"", "ok", "okay", "done", "success", "true"})
 
 
@@ -49,7 +50,7 @@ def _of_mapping(call: Call, found: Mapping[str, object]) -> str:
     if known:
         return _ended(known)
     inner = [key for key, value in found.items() if value not in (None, "", [], {})]
-    if not inner or (len(inner) == 1 and str(found[inner[0]]).lower() in _DONE):
+    if not inner or (len(inner) == 1 and _value(found[inner[0]]).lower() in _DONE):
         return "Done."
     return _ended("; ".join(f"{_words(key)}: {_value(found[key])}" for key in inner[:_MOST_PAIRS]))
 
@@ -93,16 +94,19 @@ def _first(found: Mapping[str, object], *keys: str) -> object:
     return next((found[key] for key in keys if found.get(key) is not None), None)
 
 
-def _value(value: object) -> str:
+def _value(value: object, depth: int = _DEEPEST) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:g}"
+    if isinstance(value, Mapping | list | tuple) and not depth:
+        return "and more"
     if isinstance(value, Mapping):
-        return ", ".join(f"{_words(key)} {_value(item)}" for key, item in list(value.items())[:_MOST_PAIRS])
+        pairs = list(value.items())[:_MOST_PAIRS]
+        return ", ".join(f"{_words(key)} {_value(item, depth - 1)}" for key, item in pairs)
     if isinstance(value, list | tuple):
-        return ", ".join(_value(item) for item in value[:_MOST_PAIRS])
-    return str(value)
+        return ", ".join(_value(item, depth - 1) for item in value[:_MOST_PAIRS])
+    return str(value)[:_LONGEST]
 
 
 def _words(key: object) -> str:
@@ -111,7 +115,7 @@ def _words(key: object) -> str:
 
 def _ended(text: str) -> str:
     """Returns `text` as sentences of bearable length, with a mark at the end."""
-    text = " ".join(text.split())
+    text = " ".join(text[: 10 * _LONGEST].split())
     if len(text) > _LONGEST:
         cut = text[:_LONGEST]
         text = cut[: cut.rfind(". ") + 1] or cut[: cut.rfind(" ")]

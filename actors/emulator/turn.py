@@ -22,23 +22,31 @@ PART_MS = 40
 _PART = 2 * OUTPUT_RATE * PART_MS // 1000
 _TOGETHER = 5  # parts sent at once before the pace is kept again
 _LONGEST = 120 * 32_000  # bytes of speech waiting to be understood; of more the newest count
+_MOST_UTTERANCES = 50  # of them
 _THOUGHT = "The user expects a short spoken answer."
 
 
 @attrs.frozen
-class Prompt:
-    """What the user brought up: text, speech not yet understood (16 kHz s16le mono), its cost, and when it was over.
+class Utterance:
+    """Speech not yet understood, 16 kHz s16le mono; it went on from one second of the stream to another."""
 
-    `replies` is the answer where that is settled beforehand; `span` says from which second of the stream to which the
-    speech went on.
+    pcm: bytes
+    span: tuple[float, float] = (0.0, 0.0)
+
+
+@attrs.frozen
+class Prompt:
+    """What the user brought up: text, speech not yet understood, its cost, and when it was over.
+
+    Each thing said is a line of the text, or an utterance, and is understood for itself. `replies` is the answer where
+    that is settled beforehand.
     """
 
     text: str = ""
-    pcm: bytes = b""
+    sounds: tuple[Utterance, ...] = ()
     cost: Cost = NOTHING
     asked: float = 0.0
     replies: tuple[Say | Call, ...] | None = None
-    span: tuple[float, float] = (0.0, 0.0)
 
     def answered(self, reply: Say | Call) -> "Prompt":
         """Gives the prompt with one more thing settled as its answer."""
@@ -46,16 +54,34 @@ class Prompt:
 
     def then(self, later: "Prompt") -> "Prompt":
         """Joins what came later to this."""
-        text = " ".join(part for part in (self.text, later.text) if part)
         replies = self.replies if later.replies is None else (*(self.replies or ()), *later.replies)
         return Prompt(
-            text,
-            (self.pcm + later.pcm)[-_LONGEST:],
+            _lines(self.text, later.text),
+            _newest((*self.sounds, *later.sounds)),
             self.cost + later.cost,
             max(self.asked, later.asked),
             replies,
-            span=(self.span[0] if self.pcm else later.span[0], later.span[1] if later.pcm else self.span[1]),
         )
+
+    def understood(self, words: str) -> "Prompt":
+        """Gives the prompt with its first utterance as words."""
+        return attrs.evolve(self, text=_lines(self.text, words), sounds=self.sounds[1:])
+
+
+def _lines(*said: str) -> str:
+    return "\n".join(line for line in said if line)
+
+
+def _newest(sounds: tuple[Utterance, ...]) -> tuple[Utterance, ...]:
+    """Leaves out the oldest of what is more than may wait."""
+    kept: list[Utterance] = []
+    room = _LONGEST
+    for sound in reversed(sounds[-_MOST_UTTERANCES:]):
+        if room <= 0:
+            break
+        kept.append(sound if len(sound.pcm) <= room else attrs.evolve(sound, pcm=sound.pcm[-room:]))
+        room -= len(sound.pcm)
+    return tuple(reversed(kept))
 
 
 @attrs.frozen
@@ -114,6 +140,7 @@ class Turn:
     _answered: trio.Event = attrs.field(factory=trio.Event, init=False)
     _sources: dict[str, str] = attrs.field(factory=dict, init=False)
     _queries: list[str] = attrs.field(factory=list, init=False)
+    _parts: int = attrs.field(default=0, init=False)
 
     @property
     def text(self) -> str:
@@ -163,25 +190,29 @@ class Turn:
         if aloud:
             self.emit(wire.thought(_THOUGHT))
 
-    async def say(self, say: Say, pcm: bytes) -> None:
-        """Sends what is said as sound, the words running a little ahead of it; cancelling leaves the rest unsaid."""
+    def cite(self, say: Say) -> None:
+        """Takes note of what something that is about to be said rests on."""
         self._sources |= {source.uri: source.title for source in say.sources}
         self._queries += say.queries
         if say.sources:
             self.tool_cost += text_cost(say.text + "".join(source.title for source in say.sources))
-        words = list(fragments(say.text))
+
+    async def say(self, text: str, pcm: bytes) -> None:
+        """Sends what is said as sound, the words running a little ahead of it; cancelling leaves the rest unsaid."""
+        words = list(fragments(text))
         if self.said and words:
             words[0] = " " + words[0]
         count = -(-len(pcm) // _PART)
         marks = [round(index * count / len(words)) for index in range(len(words))] if words else []
         for index, (start, end) in enumerate(pairwise([*range(0, len(pcm), _PART), len(pcm)])):
+            self._parts += 1
             while words and marks[0] <= index:
                 marks.pop(0)
                 self._write(words.pop(0))
             self._sound(self._allowed(pcm[start:end]))
             if self.full:
                 return
-            if index % _TOGETHER == _TOGETHER - 1:
+            if self._parts % _TOGETHER == 0:
                 await self.rest(trio.current_time() + _TOGETHER * PART_MS / 1000 / self.pace.burst + self.pace.late())
                 await self.wait(self.drained())
         for word in words:

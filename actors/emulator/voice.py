@@ -34,7 +34,9 @@ _SEED = 1  # of the dice by which the library lets a voice flutter
 _LONGEST_DATA_PATH = 120  # the library keeps the path in 160 bytes and cuts what is longer
 
 _LEAD = RATE * 5 // 1000
-_PAUSE = bytes(2 * (RATE // 4))
+PAUSE = bytes(2 * (RATE // 4))
+"""What lies between two sentences."""
+
 _LOUDNESS = 0.1  # RMS of full scale: -20 dBFS, where speech services commonly speak
 _CEILING = 0.8  # highest peak of full scale: -2 dBFS
 _AUDIBLE = 0.004
@@ -118,15 +120,16 @@ class Voice:
         """Yields the same speech as `speak`, a sentence at a time, each spoken when it is asked for.
 
         The first sound of a long text is ready as soon as its first sentence is. Between sentences lies
-        a quarter of a second of silence, at the head of the later piece.
+        a quarter of a second of silence, at the head of the later piece; a sentence that is too long for one piece
+        goes on without.
         """
         timbre = PREBUILT[voice]
-        pause = b""
-        for sentence in sentences(text):
-            speech = self._recall(voice, timbre, sentence)
+        spoken = False
+        for piece in pieces(text):
+            speech = self._recall(voice, timbre, piece.text)
             if speech:
-                yield pause + speech
-                pause = _PAUSE
+                yield (PAUSE if spoken and piece.begins else b"") + speech
+                spoken = True
 
     def _recall(self, voice: str, timbre: Timbre, sentence: str) -> bytes:
         key = (voice, sentence)
@@ -143,17 +146,30 @@ class Voice:
         return speech
 
 
-def sentences(text: str) -> tuple[str, ...]:
-    """Returns the sentences of `text`, none longer than about 300 characters and none of them silent."""
-    found: list[str] = []
+@attrs.frozen
+class Piece:
+    """Some words to be spoken in one breath; they begin a sentence, or go on with one that is too long for that."""
+
+    text: str
+    begins: bool
+
+
+def pieces(text: str) -> tuple[Piece, ...]:
+    """Returns the sentences of `text`, those that are too long in pieces; none of them silent."""
+    found: list[Piece] = []
     for sentence in re.split(_SENTENCE_END, text.replace("\0", " ")):
-        rest = sentence.strip()
+        rest, begins = sentence.strip(), True
         while len(rest) > _LONGEST_PIECE:
             cut = rest.rfind(", ", 0, _LONGEST_PIECE) + 1 or rest.rfind(" ", 0, _LONGEST_PIECE) + 1 or _LONGEST_PIECE
-            found.append(rest[:cut].strip())
-            rest = rest[cut:].strip()
-        found.append(rest)
-    return tuple(sentence for sentence in found if any(letter.isalnum() for letter in sentence))
+            found.append(Piece(rest[:cut].strip(), begins))
+            rest, begins = rest[cut:].strip(), False
+        found.append(Piece(rest, begins))
+    return tuple(piece for piece in found if any(letter.isalnum() for letter in piece.text))
+
+
+def sentences(text: str) -> tuple[str, ...]:
+    """Returns the sentences of `text`, none longer than about 300 characters and none of them silent."""
+    return tuple(piece.text for piece in pieces(text))
 
 
 @attrs.define

@@ -29,10 +29,8 @@ def parse(raw: str | bytes | bytearray) -> ClientMessage:
         found = msgspec.json.decode(raw)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         raise Breach("Invalid JSON payload received. The message is not one JSON object.") from None
-    try:
-        message = protojson.read(ClientMessage, found)
-    except RecursionError:
-        raise Breach("Invalid JSON payload received. The message is nested too deeply.") from None
+    protojson.weigh(found)
+    message = protojson.read(ClientMessage, found)
     kinds = [field.name for field in attrs.fields(ClientMessage) if getattr(message, field.name) is not None]
     if len(kinds) != 1:
         told = " and ".join(kinds) if kinds else "none"

@@ -279,7 +279,7 @@ class World:
 
     service: Service
     ears: Script
-    mind: Parrot
+    mind: Any
     observed: list[Observed]
     nursery: trio.Nursery
 
@@ -310,12 +310,14 @@ class World:
 
 @pytest.fixture
 def build() -> Callable[..., Any]:
-    """Opens a world: `async with build(*lines, scenario=..., time_scale=...) as world`."""
+    """Opens a world: `async with build(*lines, scenario=..., mind=..., time_scale=...) as world`."""
 
     @asynccontextmanager
-    async def opened(*lines: str, scenario: Scenario | None = None, **settings: Any) -> AsyncIterator[World]:
+    async def opened(
+        *lines: str, scenario: Scenario | None = None, mind: Any = None, **settings: Any
+    ) -> AsyncIterator[World]:
         observed: list[Observed] = []
-        ears, mind = Script(list(lines)), Parrot()
+        ears, mind = Script(list(lines)), mind or Parrot()
         settled = Settings(**({"threads": False} | settings))
         service = Service(settled, Tongue(), ears, observed.append, mind=mind, scenario=scenario)
         async with trio.open_nursery() as nursery:

@@ -64,6 +64,34 @@ async def test_a_client_must_set_up_in_time(build: Any, autojump_clock: Any) -> 
         assert trio.current_time() - begun == pytest.approx(30)
 
 
+@pytest.mark.parametrize(("scale", "patience"), [(10.0, 3.0), (60.0, 1.0)])
+async def test_that_time_is_scaled_as_far_as_a_client_can_keep_up(
+    build: Any, autojump_clock: Any, scale: float, patience: float
+) -> None:
+    async with build(time_scale=scale) as world:
+        begun = trio.current_time()
+        client = await world.client()
+        assert (await client.closed()).code == 1011
+        assert trio.current_time() - begun == pytest.approx(patience)
+
+
+@pytest.mark.parametrize(("life", "kept"), [(7200.0, 120.0), (1200.0, 20.0)])
+async def test_a_handle_outlives_its_session_by_scaled_hours(
+    build: Any, autojump_clock: Any, life: float, kept: float
+) -> None:
+    async with build(time_scale=60.0, handle_life=life) as world:
+        client = await world.ready(sessionResumption={})
+        await client.receive()
+        await client.close()
+        await trio.sleep(kept - 1)
+        again = await world.ready(sessionResumption={"handle": client.handle})
+        await again.close()
+        await trio.sleep(kept + 1)
+        late = await world.client()
+        await late.send({"setup": {"model": "models/gemini-3.8-live", "sessionResumption": {"handle": client.handle}}})
+        assert (await late.closed()).reason == "BidiGenerateContent session not found"
+
+
 async def test_the_end_may_be_announced_from_outside(build: Any, autojump_clock: Any) -> None:
     async with build() as world:
         client = await world.ready()

@@ -197,6 +197,30 @@ async def test_a_model_that_works_on_says_so(build: Any, autojump_clock: Any, sp
         assert seen[-1]["serverContent"]["interactionStatus"] == "IDLE"
 
 
+@pytest.mark.parametrize("last", ["silent", "empty", "cancelled"])
+async def test_a_model_that_works_on_says_when_nothing_follows(
+    build: Any, autojump_clock: Any, names: Names, last: str
+) -> None:
+    async with build() as world:
+        thinking = {"generationConfig": {"thinkingConfig": {"thinkingLevel": "LOW"}}}
+        client = await world.ready(model=THINKS, **functions("f"), **thinking)
+        await client.text("call f")
+        seen = await client.until("turnComplete")
+        assert seen[-1]["serverContent"]["interactionStatus"] == "IN_PROGRESS"
+        (call,) = calls(seen)
+        if last == "cancelled":
+            world.service.connections[0]._conversation.cancel_calls()
+        elif last == "empty":
+            await client.answer(call["id"], {}, willContinue=False)
+        else:
+            await client.answer(call["id"], {"output": "noted"}, scheduling="SILENT")
+        end = (await client.until("turnComplete"))[-1]["serverContent"]
+        assert end == {"turnComplete": True, "interactionStatus": "IDLE"}
+        assert await client.quiet(5.0) == []
+        await client.text("good day")
+        assert names(await client.until("turnComplete"))[-1] == "turnComplete"
+
+
 async def test_unknown_ids_are_ignored_and_missing_ones_are_not(build: Any, autojump_clock: Any) -> None:
     async with build() as world:
         client = await world.ready(**functions("f"))

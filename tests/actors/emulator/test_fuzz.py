@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from actors.emulator import wire
 from actors.emulator.door import Request
-from actors.emulator.models import MODELS
+from actors.emulator.models import MODELS, Model, Thinking, Waiting
 from actors.emulator.protojson import Breach, camel
 from actors.emulator.requests import ClientMessage, Setup
 from actors.emulator.tokens import TokenRequest
@@ -141,20 +141,37 @@ def test_any_json_instead_of_messages(build: Any, messages: list[Any]) -> None:
     run(main)
 
 
-@settings(SLOW, max_examples=60)
+def suits(message: Any, model: Model) -> bool:
+    """Whether a model takes such a message at any time."""
+    if message == "SPEAK":
+        return True
+    return not (model.seeding_only and "clientContent" in message) and (model.updates or "contextUpdate" not in message)
+
+
+@settings(SLOW, max_examples=80)
 @given(
+    st.sampled_from([model for model in MODELS.values() if model.developer]),
     st.sampled_from(["BLOCKING", "NON_BLOCKING"]),
     st.lists(st.tuples(LIVELY, st.sampled_from([0.0, 0.1, 0.3, 1.0, 3.0])), min_size=1, max_size=12),
 )
 def test_any_order_of_events_leads_to_a_complete_turn(
-    build: Any, speech: Any, silence: Any, behavior: str, script: list[tuple[Any, float]]
+    build: Any, speech: Any, silence: Any, model: Model, behavior: str, script: list[tuple[Any, float]]
 ) -> None:
+    """And the last of them says that nothing more will come."""
+    thinking = {"generationConfig": {"thinkingConfig": {"thinkingLevel": "LOW"}}}
+    behavior = behavior if model.waiting is Waiting.EITHER else model.waiting.name
+
     async def main() -> None:
         async with build(*["heard"] * 20, **ENDLESS) as world:
             functions = [{"name": name, "behavior": behavior} for name in "fg"]
-            client = await world.ready(tools=[{"functionDeclarations": functions}], sessionResumption={})
+            client = await world.ready(
+                model=model.name,
+                tools=[{"functionDeclarations": functions}],
+                sessionResumption={},
+                **(thinking if model.thinking is Thinking.REQUIRED else {}),
+            )
             seen: list[Any] = []
-            for message, pause in script:
+            for message, pause in [step for step in script if suits(step[0], model)]:
                 if message == "SPEAK":
                     await client.say(speech(0.5) + silence(0.9))
                 else:
@@ -169,6 +186,8 @@ def test_any_order_of_events_leads_to_a_complete_turn(
             seen += await client.quiet(60.0)
             assert_orderly(seen)
             assert seen[-1]["sessionResumptionUpdate"]["resumable"] is True
+            ends = [found for m in seen if "turnComplete" in (found := m.get("serverContent", {}))]
+            assert ends[-1].get("interactionStatus") == ("IDLE" if model.reports_status else None)
 
     run(main)
 

@@ -3,20 +3,23 @@
 import json
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
+import attrs
 import pytest
 import trio
 import trio.testing
 from wsproto.events import BytesMessage
 
-from actors.emulator import session, stage
+from actors.emulator import mind, session, stage
 from actors.emulator.costs import Cost
 from actors.emulator.handles import Handles
 from actors.emulator.mind import Declared, Exchange, respond
 from actors.emulator.scenario import parse
 from actors.emulator.session import Entry, Snapshot
-from actors.emulator.turn import Prompt
+from actors.emulator.tokens import Tokens
+from actors.emulator.turn import Prompt, Utterance
 
 MANUAL = {"realtimeInputConfig": {"automaticActivityDetection": {"disabled": True}}}
 COMPRESSED = {"contextWindowCompression": {"slidingWindow": {}}}
@@ -96,9 +99,12 @@ async def test_an_update_fits_into_the_window(build: Any, autojump_clock: Any) -
 def test_speech_that_waits_to_be_understood_is_bounded() -> None:
     prompt = Prompt()
     for second in range(300):
-        prompt = prompt.then(Prompt(pcm=bytes([second % 256]) * 32_000))
-    assert len(prompt.pcm) == 120 * 32_000
-    assert prompt.pcm[-1] == 299 % 256
+        prompt = prompt.then(Prompt(sounds=(Utterance(bytes([second % 256]) * 96_000),)))
+    assert sum(len(sound.pcm) for sound in prompt.sounds) == 120 * 32_000
+    assert prompt.sounds[-1].pcm[-1] == 299 % 256
+    for _ in range(300):
+        prompt = prompt.then(Prompt(sounds=(Utterance(b""),)))
+    assert len(prompt.sounds) == 50
 
 
 class Tap(trio.abc.Stream):
@@ -281,10 +287,96 @@ async def test_what_a_scenario_keeps_back_is_bounded(
         assert world.states()[-1] == "closed 1006"
 
 
+async def test_what_a_scenario_keeps_back_has_a_weight(
+    build: Any, autojump_clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "HEAVIEST_HELD", 1 << 20)
+    async with build(scenario=parse(HELD.format(moment="response", action="silent", more=""))) as world:
+        client = await world.ready()
+        with suppress(trio.BrokenResourceError):
+            for _ in range(20):
+                await client.answer("x", {"output": BIG})
+                await trio.testing.wait_all_tasks_blocked()
+        assert world.service.connections == ()
+        assert world.states()[-1] == "closed 1006"
+
+
+@attrs.define
+class Chatterbox:
+    """Speaks 40 ms a character, and counts the characters."""
+
+    spoken: int = 0
+
+    def speak(self, text: str, *, voice: str = "Kore") -> bytes:
+        self.spoken += len(text)
+        return bytes(1920 * len(text)) if voice else b""
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [("models/gemini-3.8-live", "repeat that"), ("models/gemini-3.5-live-translate-preview", "All of this. " * 9000)],
+)
+async def test_speech_is_made_as_it_is_taken(build: Any, autojump_clock: Any, model: str, said: str) -> None:
+    async with build(mind=mind, burst=float("inf")) as world:
+        voice = world.service.faculties.voice = Chatterbox()
+        client, tap = await tapped(world, model=model, historyConfig={"initialHistoryInClientContent": True})
+        told = {"role": "model", "parts": [{"text": "This is a sentence of some length. " * 3000}]}
+        await client.send({"clientContent": {"turns": [told], "turnComplete": True}})
+        tap.open = trio.Event()
+        await client.text(said)
+        await trio.sleep(60)
+        assert 0 < voice.spoken < 1500  # a megabyte of messages is waiting
+        tap.open.set()
+        client.patience = 1000.0
+        await client.until("turnComplete")
+        assert voice.spoken <= 8000
+
+
+async def test_no_more_is_spoken_than_the_tokens_allow(build: Any, autojump_clock: Any) -> None:
+    async with build() as world:
+        voice = world.service.faculties.voice = Chatterbox()
+        client = await world.ready(generationConfig={"maxOutputTokens": 20})
+        await client.text("One two three four five six. " * 100)
+        await client.until("turnComplete")
+        assert voice.spoken < 100
+
+
+def test_tokens_are_weighed_by_what_they_become() -> None:
+    body = json.dumps({"bidiGenerateContentSetup": {"tools": [{}] * 4000}}).encode()
+    assert len(body) < 20_000
+    tokens = Tokens()
+    for _ in range(20):
+        tokens.make(body, 0.0, datetime.now(UTC))
+    assert len(tokens._kept) == (16 << 20) // (4003 * 500 + len(body))
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ('{"realtimeInput":{"mediaChunks":[' + "{}," * 1_300_000 + "{}]}}", "more than 100000 values"),
+        ('{"realtimeInput":{"mediaChunks":[' + "{}," * 50_000 + "{}]}}", "50001 items are more than 5000"),
+        (
+            '{"toolResponse":{"functionResponses":[{"response":{"a":[' + "[]," * 1_300_000 + "[]]}}]}}",
+            "more than 100000",
+        ),
+    ],
+)
+async def test_a_message_has_a_number_of_values(build: Any, autojump_clock: Any, message: str, reason: str) -> None:
+    """The longest took three seconds, in which nobody else was served."""
+    async with build() as world:
+        client = await world.ready()
+        begun = time.process_time()
+        world.nursery.start_soon(client.send_text, message)
+        closed = await client.closed()
+        assert (closed.code, reason in closed.reason) == (1007, True)
+        assert time.process_time() - begun < 2
+
+
 def test_a_long_request_is_not_pondered_for_long() -> None:
     """Both took most of a minute when all of it counted."""
     declared = [Declared("get_weather", "The weather in a city.", {"properties": {"city": {"type": "string"}}})]
     begun = time.process_time()
     assert len(respond("weather in paris and in london " * 2000, [], declared, search=True)) < 100
     assert respond("time in the weather " * 2000, [Exchange("user", "in the weather " * 9999)], [], search=True)
+    assert respond("x" * 4_000_000, [Exchange("user", "y" * 400_000)] * 50, declared, search=True)
     assert time.process_time() - begun < 5

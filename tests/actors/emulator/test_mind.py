@@ -172,6 +172,23 @@ def test_it_repeats_what_it_said() -> None:
     assert said("what did you say", EARLIER) == f"I said: {EARLIER[1].text}"
 
 
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        ("what time is it in tokyo\nwhat is the weather in paris", [time("Tokyo"), weather("Paris")]),
+        ("what is the weather\nin paris", [weather("Paris")]),
+        ("set a timer\nfor ten seconds", heard("set a timer for ten seconds")),
+        ("hello\nwhat time is it in tokyo", [Say("Hello! How can I help you?"), time("Tokyo")]),
+        ("blah blub\nwhat time is it in tokyo", [time("Tokyo")]),
+        ("what time is it in tokyo\nwhat time is it in tokyo", [time("Tokyo")]),
+        ("what is the weather in rome\nhow about oslo", [weather("Rome"), weather("Oslo")]),
+        ("blah\nblub", heard("blah blub")),
+    ],
+)
+def test_all_that_was_said_is_answered(lines: str, found: Sequence[Say | Call]) -> None:
+    assert list(heard(lines)) == list(found)
+
+
 def test_it_counts() -> None:
     assert said("count to five") == "One, two, three, four, five."
     assert said("count to one hundred").endswith("ninety nine, one hundred.")

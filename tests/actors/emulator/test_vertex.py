@@ -83,7 +83,7 @@ async def test_nobody_else_is_told(build: Any, autojump_clock: Any) -> None:
 async def test_activity_is_signalled_on_demand(build: Any, autojump_clock: Any, speech: Pcm, silence: Pcm) -> None:
     async with build("hello") as world:
         client = await entered(world, explicitVadSignal=True)
-        await client.say(silence(0.5) + speech(1.0) + silence(1.0))
+        await client.say(silence(0.5) + speech(1.0) + silence(1.5))
         seen = await client.until("turnComplete")
         signals = [message["voiceActivity"] for message in seen if "voiceActivity" in message]
         assert [signal["type"] for signal in signals] == ["ACTIVITY_START", "ACTIVITY_END"]
