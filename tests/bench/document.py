@@ -32,15 +32,19 @@ FIGURES = (
 
 
 def written(document: Path, results: Results) -> None:
-    """Rewrites what stands between the markers; ValueError where there are none."""
-    text = document.read_text("utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{document} lacks the markers {BEGIN} and {END}; put them where the results belong")
-    document.write_text(f"{before}{BEGIN}\n\n{body(results)}\n{END}{after}", "utf-8")
+    """Rewrites what stands between the markers, and the plots beside it; ValueError where there are none."""
+    put(document, BEGIN, END, body(results).rstrip())
     for name, drawn in plots(results):
         (document.parent / name).write_text(drawn, "utf-8")
+
+
+def put(document: Path, begin: str, end: str, text: str) -> None:
+    """Puts text between two markers of a document; ValueError where it lacks them."""
+    before, found, rest = document.read_text("utf-8").partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found or not found_end:
+        raise ValueError(f"{document} lacks the markers {begin} and {end}; put them where the results belong")
+    document.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", "utf-8")
 
 
 def body(results: Results) -> str:

@@ -1,8 +1,8 @@
 """How many conversations the embedded service keeps up in real time, and what they cost.
 
-    .venv/bin/python tests/load/conversations.py                       # 50 of them for half a minute
-    .venv/bin/python tests/load/conversations.py -n 25 50 75 100 -s 60 # where the limit lies
-    .venv/bin/python tests/load/conversations.py --same                # all say the same, so caches help
+    .venv/bin/python tests/load/conversations.py                       # 10, 25, 50 and 75 of them, half a minute each
+    .venv/bin/python tests/load/conversations.py --document docs/EMULATOR.md  # the same, and the table goes there
+    .venv/bin/python tests/load/conversations.py -n 50 --same          # all say the same, so caches help
 
 Each conversation speaks in real time over a socket of its own, without a pause in its sound: a question, then silence
 until the answer has been heard out, then the next. Questions, voices and moments differ unless `--same` is given. All
@@ -27,7 +27,8 @@ from actors.audio.resample import Resampler  # noqa: E402 - the tree is run from
 from actors.emulator.cities import plain  # noqa: E402
 from actors.emulator.voice import PREBUILT, Voice  # noqa: E402
 from tests.load.caller import Caller, Question  # noqa: E402
-from tests.load.figures import HEAD, Figures, Meter  # noqa: E402
+from tests.load.figures import COLUMNS, HEAD, Figures, Meter  # noqa: E402
+from tests.load.limits import body, written  # noqa: E402
 
 QUESTIONS = (
     "What is the weather in London?",
@@ -90,19 +91,24 @@ async def measure(count: int, seconds: float, where: tuple[int, str, int], *, sa
 def main() -> None:
     """Measures as the options say, and prints a line for each number of conversations."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("-n", "--conversations", type=int, nargs="+", default=[50])
+    parser.add_argument("-n", "--conversations", type=int, nargs="+", default=[10, 25, 50, 75])
     parser.add_argument("-s", "--seconds", type=float, default=30.0)
     parser.add_argument("--same", action="store_true", help="all ask the same in the same voice")
     parser.add_argument("--json", action="store_true", help="a JSON object per line")
+    parser.add_argument("--document", type=Path, help="puts a table between the marks of this document")
     parser.add_argument("--service", help="the command that starts the service, if not this tree's")
     options = parser.parse_args()
     command = [sys.executable, "-P", "-m", "bin", "emulator", "--port", "0"]
+    rounds = []
     with service(options.service.split() if options.service else command) as where:
         if not options.json:
             print(HEAD, flush=True)  # noqa: T201
         for count in options.conversations:
             found = trio.run(lambda count=count: measure(count, options.seconds, where, same=options.same))  # type: ignore[misc]
             print(json.dumps(found.as_json()) if options.json else found.line(), flush=True)  # noqa: T201
+            rounds.append(found.round())
+    if options.document:
+        written(options.document, body(COLUMNS, rounds, options.seconds))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import attrs
 
+from tests.bench.machine import used_by_all
 from tests.load.caller import Caller
+from tests.load.limits import Round
 
 _TICK = os.sysconf("SC_CLK_TCK")
 _MILLI = 1000.0
@@ -16,7 +18,10 @@ HEAD = (
     " talks  turns   heard |  first sound ms    |   reply late ms   | own slip | processor %             | memory MB\n"
     "                      |   p50   p99    max |   p99   max  gaps |   p99 ms | service  ear  clients    | service ear"
 )
+COLUMNS = ("turns a minute", "understood", "first sound p50 / p99, ms", "pieces late p99 / most, ms",
+           "clients' own slip p99, ms", "MB, service + hearing")  # fmt: skip
 _LATE = 0.02  # seconds: less than a device's buffer, so nobody hears it
+_PATIENCE_MS = 3000.0  # until an answer begins, of which a second is the silence that ends a turn and a pause
 
 
 @attrs.frozen
@@ -36,9 +41,10 @@ def usage(process: int) -> Usage:
 
 
 def children(process: int) -> list[int]:
-    """Gives the processes that a process has started."""
+    """Gives the processes that a process has started, and those that these have."""
     threads = Path(f"/proc/{process}/task").glob("*/children")
-    return [int(child) for thread in threads for child in thread.read_text().split()]
+    found = [int(child) for thread in threads for child in thread.read_text().split()]
+    return [each for child in found for each in (child, *children(child))]
 
 
 class Meter:
@@ -47,6 +53,7 @@ class Meter:
     def __init__(self, service: int) -> None:
         self.service = service
         self.began = time.monotonic()
+        self.all = used_by_all()
         self.before = self._now()
 
     def _now(self) -> list[Usage]:
@@ -54,11 +61,17 @@ class Meter:
         found = [[usage(process) for process in group] for group in groups]
         return [Usage(sum(u.seconds for u in group), sum(u.megabytes for u in group)) for group in found]
 
-    def read(self) -> tuple[list[float], list[float]]:
-        """Gives the shares of a core, and the megabytes, of the service, of its helpers and of the clients."""
+    def read(self) -> tuple[list[float], list[float], float]:
+        """Gives the percent of a core, and the megabytes, of the service, its helpers and the clients; others' percent.
+
+        A helper that has come since counts whole.
+        """
         now, spent = self._now(), time.monotonic() - self.began
-        shares = [(after.seconds - before.seconds) / spent for before, after in zip(self.before, now, strict=True)]
-        return shares, [after.megabytes for after in now]
+        shares = [
+            100 * (after.seconds - before.seconds) / spent for before, after in zip(self.before, now, strict=True)
+        ]
+        others = 100 * (used_by_all() - self.all) / spent - sum(shares)
+        return shares, [after.megabytes for after in now], max(0.0, others)
 
 
 def quantile(values: Iterable[float], share: float) -> float:
@@ -84,11 +97,12 @@ class Figures:
     slip_p99: float
     processor: list[float]
     megabytes: list[float]
+    others: float
 
     @classmethod
     def of(cls, callers: list[Caller], meter: Meter, seconds: float) -> "Figures":
         """Sums up what the callers have noted."""
-        shares, megabytes = meter.read()
+        shares, megabytes, others = meter.read()
         waits = [wait for caller in callers for wait in caller.waits]
         late = [each for caller in callers for each in caller.lateness]
         asked = sum(caller.asked for caller in callers)
@@ -104,13 +118,36 @@ class Figures:
             late_max=_MILLI * max(late, default=0.0),
             gaps=sum(each > _LATE for each in late),
             slip_p99=_MILLI * quantile((slip for caller in callers for slip in caller.slips), 0.99),
-            processor=[100 * share for share in shares],
+            processor=shares,
             megabytes=megabytes,
+            others=others,
         )
 
     def as_json(self) -> dict[str, object]:
         """Gives the figures for programs."""
         return attrs.asdict(self)
+
+    @property
+    def late(self) -> tuple[str, ...]:
+        """Tells in words what was not in real time."""
+        found = []
+        if self.unanswered:
+            found.append(f"{self.unanswered} questions had no answer within 20 s")
+        if self.wait_p99 > _PATIENCE_MS:
+            found.append(f"one answer in a hundred began after {self.wait_p99 / _MILLI:.1f} s or later")
+        if self.late_p99 > _MILLI * _LATE:
+            found.append(f"one piece in a hundred came {self.late_p99:.0f} ms too late or later")
+        return tuple(found)
+
+    def round(self) -> Round:
+        """Gives the figures as a document shows them, under COLUMNS."""
+        shown = (
+            f"{self.turns_a_minute:.0f}", f"{100 * self.understood:.0f} %",
+            f"{self.wait_p50:.0f} / {self.wait_p99:.0f}", f"{self.late_p99:.0f} / {self.late_max:.0f}",
+            f"{self.slip_p99:.1f}", f"{self.megabytes[0]:.0f} + {self.megabytes[1]:.0f}",
+        )  # fmt: skip
+        processor = dict(zip(("the service", "hearing", "the clients"), self.processor, strict=True))
+        return Round(self.conversations, self.late, processor, self.others, shown)
 
     def line(self) -> str:
         """Gives the figures as a line under HEAD."""

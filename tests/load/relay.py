@@ -1,19 +1,24 @@
 """How many relayed conversations stay in real time at once: the gateway, the far end and the callers on one machine.
 
-    python tests/load/relay.py 5 10 20 40
+    .venv/bin/python tests/load/relay.py 5 10 20 40
+    .venv/bin/python tests/load/relay.py --document docs/WEBCLIENT.md   # the same, and the table goes there
 
-Starts `bin/assistant serve --mode relay` with the embedded service behind it. For each number given, so many light
+Starts `bin/assistant serve --mode relay` with the embedded service in it. For each number given, so many light
 clients talk at once: each speaks a recorded question in real time, over and over, and plays the reply by its own clock.
 Prints for each number what a caller would notice: how late the first sound comes, how often a reply ran dry, and how
-far the gateway's acknowledgement of the microphone lags behind.
+far the gateway's acknowledgement of the microphone lags behind; and what of the processor the gateway, the processes
+that hear for its service, and the callers took.
 """
 
+import argparse
 import json
 import math
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from statistics import quantiles
@@ -30,8 +35,11 @@ sys.path.insert(0, str(ROOT))
 from actors.audio.recording import open_recording  # noqa: E402 - found by the line above
 from actors.audio.resample import Resampler  # noqa: E402
 from actors.gateway.relay_wire import HEADER  # noqa: E402
+from tests.load.figures import Meter  # noqa: E402
+from tests.load.limits import Round, body, written  # noqa: E402
 
-SECONDS = 60.0
+COLUMNS = ("turns", "first sound p50 / p90 / p99, ms", "ran dry", "microphone behind, s", "faults",
+           "MB, gateway + hearing")  # fmt: skip
 BLOCK, STEP = 640, 0.04
 PAUSE = 12.0  # seconds between two questions of one caller: the reply is heard out
 QUESTION = ROOT / "tests" / "fixtures" / "weather-paris.flac"
@@ -140,30 +148,35 @@ class Caller:
             self.found.faults.append(message["fields"]["what"])
 
 
-async def round_of(callers: int, port: int, said: bytes, pid: int) -> None:
-    """Runs so many callers at once, and prints what they noticed."""
-    found = Found()
-    busy, own_busy = _cpu(pid), sum(os.times()[:2])
-    began = trio.current_time()
-    with trio.move_on_after(SECONDS):
+async def round_of(callers: int, port: int, said: bytes, pid: int, seconds: float) -> tuple[Found, Meter]:
+    """Runs so many callers at once; gives what they noticed, and the meter that ran meanwhile."""
+    found, meter = Found(), Meter(pid)
+    with trio.move_on_after(seconds):
         async with trio.open_nursery() as nursery:
             for number in range(callers):
                 # Spread over a whole question and its pause, as callers are who know nothing of each other.
                 offset = number * len(said) / 32_000 / callers
                 nursery.start_soon(Caller(said, offset, found).talk, port)
-    taken = trio.current_time() - began
-    p50, p90, p99 = _percentiles(found.latencies)
+    return found, meter
+
+
+def summed(callers: int, found: Found, meter: Meter) -> Round:
+    """Sums up what a round's callers noticed."""
+    shares, megabytes, others = meter.read()
     lag = max(found.lags, default=math.nan)
-    share = 100 * (_cpu(pid) - busy) / taken
-    own = 100 * (sum(os.times()[:2]) - own_busy) / taken
-    verdict = "in real time" if found.dry == 0 and lag < 1 + IN_TIME and not found.faults else "too many"
-    tell(
-        f"{callers:4d} callers: {found.turns:4d} turns, first sound after {p50:.0f} / {p90:.0f} / {p99:.0f} ms "
-        f"(p50/p90/p99), ran dry {found.dry} times, microphone behind by {lag:.2f} s at most, gateway {share:.0f} % of "
-        f"a core, callers {own:.0f} %, {len(found.faults)} faults: {verdict}"
-    )
-    for fault in sorted(set(found.faults))[:3]:
-        tell(f"     {fault}")
+    late = []
+    if found.dry:
+        late.append(f"replies ran dry {found.dry} times")
+    if lag >= 1 + IN_TIME:
+        late.append(f"the microphone was {lag:.2f} s behind")
+    if found.faults:
+        late.append(f"there were {len(found.faults)} faults ({found.faults[0]})")
+    shown = (
+        str(found.turns), " / ".join(f"{value:.0f}" for value in _percentiles(found.latencies)), str(found.dry),
+        f"{lag:.2f}", str(len(found.faults)), f"{megabytes[0]:.0f} + {megabytes[1]:.0f}",
+    )  # fmt: skip
+    processor = dict(zip(("the gateway", "hearing", "the callers"), shares, strict=True))
+    return Round(callers, tuple(late), processor, others, shown)
 
 
 def tell(line: str) -> None:
@@ -179,26 +192,18 @@ def _percentiles(values: list[float]) -> tuple[float, float, float]:
     return cuts[49], cuts[89], cuts[98]
 
 
-def _cpu(pid: int) -> float:
-    """Gives the seconds of processor time a process has had."""
-    fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-async def main(numbers: list[int]) -> None:
-    """Starts the gateway and runs the rounds."""
+@contextmanager
+def gateway() -> Iterator[tuple[int, int]]:
+    """Starts the gateway with the embedded service; gives its process and port."""
     limits = {"sessions": 1000, "sessions_per_user": 1000, "requests_per_address": '"100000/minute"'}
     sets = [word for key, value in limits.items() for word in ("--set", f"gateway.limits.{key}={value}")]
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "bin", "serve", "--port", "0", "--backend", "local", "--mode", "relay", *sets]
         environment = {**os.environ, "XDG_STATE_HOME": folder}
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)  # noqa: ASYNC220 - once, before anything runs
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)
         try:
             assert process.stdout is not None
-            port = int(json.loads(process.stdout.readline())["url"].rpartition(":")[2])
-            for number in numbers:
-                await round_of(number, port, question(), process.pid)
-                await trio.sleep(3)
+            yield process.pid, int(json.loads(process.stdout.readline())["url"].rpartition(":")[2])
         finally:
             process.terminate()
             try:
@@ -208,5 +213,35 @@ async def main(numbers: list[int]) -> None:
                 process.wait()
 
 
+async def measure(numbers: list[int], seconds: float, *, as_json: bool) -> list[Round]:
+    """Starts the gateway, runs the rounds, and prints a line for each."""
+    rounds = []
+    with gateway() as (pid, port):
+        for number in numbers:
+            found, meter = await round_of(number, port, question(), pid, seconds)
+            rounds.append(one := summed(number, found, meter))
+            if as_json:
+                tell(json.dumps(attrs.asdict(one)))
+            else:
+                told = ", ".join(f"{name} {value}" for name, value in zip(COLUMNS, one.shown, strict=True))
+                shares = ", ".join(f"{name} {share:.0f} %" for name, share in one.processor.items())
+                tell(f"{number:4d} callers: {told}; {shares}, others {one.others:.0f} % of a core: {one.verdict}")
+            await trio.sleep(3)
+    return rounds
+
+
+def main() -> None:
+    """Measures as the options say."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("callers", type=int, nargs="*", default=[5, 10, 20, 40])
+    parser.add_argument("-s", "--seconds", type=float, default=45.0)
+    parser.add_argument("--json", action="store_true", help="a JSON object per line")
+    parser.add_argument("--document", type=Path, help="puts a table between the marks of this document")
+    options = parser.parse_args()
+    rounds = trio.run(lambda: measure(options.callers, options.seconds, as_json=options.json))
+    if options.document:
+        written(options.document, body(COLUMNS, rounds, options.seconds))
+
+
 if __name__ == "__main__":
-    trio.run(main, [int(word) for word in sys.argv[1:]] or [5, 10, 20, 40])
+    main()
