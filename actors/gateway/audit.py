@@ -4,6 +4,7 @@ No contents and no secrets: a token appears as a hash. The file is readable by i
 aside under a number, and the oldest of these is removed.
 """
 
+import fcntl
 import hashlib
 import os
 from collections.abc import Callable
@@ -29,7 +30,8 @@ def _now() -> datetime:
 class Audit:
     """Appends lines to `path`; without one it keeps nothing. `clock` is wall time.
 
-    A disk that takes no more is told on the bus, once, and the gateway goes on.
+    A disk that takes no more is told on the bus, once, and the gateway goes on; each line tries again. Several
+    gateways of one machine may write to the same file.
     """
 
     path: Path | None
@@ -38,7 +40,7 @@ class Audit:
     files: int = 5
     clock: Callable[[], datetime] = _now
     _file: BinaryIO | None = attrs.field(default=None, init=False)
-    _length: int = attrs.field(default=0, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
     failed: bool = attrs.field(default=False, init=False)
     _refused: dict[tuple[object, ...], tuple[float, int]] = attrs.field(factory=dict, init=False)
 
@@ -55,9 +57,10 @@ class Audit:
         """Appends one line: when, what, and the fields."""
         self._write({"at": self.clock().isoformat(timespec="milliseconds"), "what": what, **fields})
 
-    def refuse(self, what: str, address: str, why: str) -> None:
+    def refuse(self, what: str, address: str, why: str, **fields: object) -> None:
         """Appends a refusal; equal ones within a minute are counted, and told with the next line."""
-        key, now = (what, address, why), self.clock().timestamp()
+        told = {name: value for name, value in fields.items() if value is not None}
+        key, now = (what, address, why, *told.items()), self.clock().timestamp()
         since, count = self._refused.get(key, (float("-inf"), 0))
         if now - since < QUIET:
             self._refused[key] = (since, count + 1)
@@ -65,44 +68,66 @@ class Audit:
         if len(self._refused) >= _MOST_REFUSALS:
             self._refused.clear()
         self._refused[key] = (now, 0)
-        self.note(what, address=address, outcome=why, **({"and_before": count} if count else {}))
+        self.note(what, address=address, **told, outcome=why, **({"and_before": count} if count else {}))
 
     def close(self) -> None:
-        """Closes the file; idempotent."""
+        """Closes the file for good; idempotent."""
+        self._closed = True
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
 
-    def _open(self, path: Path) -> None:
+    def _open(self, path: Path) -> BinaryIO:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         os.fchmod(descriptor, 0o600)  # also one that was there before
         self._file = os.fdopen(descriptor, "ab", buffering=0)
-        self._length = os.fstat(descriptor).st_size
+        return self._file
 
     def _write(self, line: dict[str, object]) -> None:
-        if self._file is None or self.path is None:
+        if self.path is None or self._closed:
             return
         data = msgspec.json.encode(line) + b"\n"
         try:
-            if self._length and self._length + len(data) > self.size:
-                self._rotate(self.path)
-            self._file.write(data)
-            self._length += len(data)
+            self._current(self.path, len(data)).write(data)
             self.failed = False
         except OSError as error:
             if not self.failed:
                 what = f"the audit log {self.path} takes no more: {error.strerror}"
-                self.bus.publish(Trouble(what, "disk", "the gateway goes on without it"))
+                self.bus.publish(Trouble(what, "disk", "the gateway goes on without it, and tries again"))
             self.failed = True
 
-    def _rotate(self, path: Path) -> None:
+    def _current(self, path: Path, more: int) -> BinaryIO:
+        """Gives the file that takes so many bytes more: a fresh one where the last is full or put aside."""
+        file = self._file or self._open(path)
+        if not _is(file, path):
+            self._let_go()
+            file = self._open(path)
+        length = os.fstat(file.fileno()).st_size
+        if not length or length + more <= self.size:
+            return file
+        fcntl.flock(file, fcntl.LOCK_EX)  # several gateways may write to one file; it goes with the file's end
+        if _is(file, path):
+            self._put_aside(path)
+        self._let_go()
+        return self._open(path)
+
+    def _put_aside(self, path: Path) -> None:
         for number in range(self.files - 1, 0, -1):
             older = path.with_name(f"{path.name}.{number}")
             if older.exists():
                 older.replace(path.with_name(f"{path.name}.{number + 1}"))
         path.replace(path.with_name(f"{path.name}.1"))
-        self.close()
-        self._open(path)
+
+
+def _is(file: BinaryIO, path: Path) -> bool:
+    """Tells whether an open file is still the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def hashed(token: str) -> str:
