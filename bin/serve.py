@@ -22,6 +22,7 @@ from pipeline.events import Bus
 from pipeline.plan import Plan
 from pipeline.working import plan_of, working
 from telemetry.lines import Lines
+from telemetry.sinks import SINKS, Occasion, listening
 
 INTERRUPTED = 130
 END_WITHIN = 3.5  # seconds from the signal to the end of the gateway, whoever still talks
@@ -49,13 +50,14 @@ def _arranged(options: argparse.Namespace) -> Arrangement:
 async def _main(arrangement: Arrangement, options: argparse.Namespace) -> int:
     async with _answering(arrangement, options.host) as (arranged, live_port):
         bus = Bus(arranged.environment.secrets())
-        async with trio.open_nursery() as listeners:
-            listeners.start_soon(Lines(bus.secrets, _complain).run, bus.subscribe())
-            try:
-                code = await _serve(arranged, bus, options, live_port)
-            finally:
-                bus.close()
-    return code
+        occasion = Occasion.of(bus, arranged.plan, arranged.environment, {"quiet": True})
+        async with listening(occasion, (*SINKS, _lines)):
+            return await _serve(arranged, bus, options, live_port)
+
+
+def _lines(occasion: Occasion) -> Lines:
+    """Opens what the operator reads: stdout is for the line that tells where the gateway is."""
+    return Lines(occasion.bus.secrets, _complain)
 
 
 async def _serve(arranged: Arrangement, bus: Bus, options: argparse.Namespace, live_port: int) -> int:

@@ -23,6 +23,7 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 SINGLE = ("host", "origin", "authorization", "cookie", "content-type", "content-length", "x-forwarded-proto")
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
+_PROXIED = ("forwarded", "x-real-ip", "via")  # headers, beside X-Forwarded-*, that a proxy leaves on what it hands on
 _SITE_PREFIX = 64  # an IPv6 subscriber has a network of this length, so its addresses count as one
 
 
@@ -36,7 +37,10 @@ class User:
 
 @attrs.frozen
 class Caller:
-    """A connection's far end. `address` is what rates are counted by; `named` is the user a trusted proxy names."""
+    """A connection's far end. `address` is what rates are counted by; `named` is the user a trusted proxy names.
+
+    `direct` is whether nobody stands between, neither a proxy of the plan's nor one that nobody has declared.
+    """
 
     address: str
     secure: bool
@@ -79,7 +83,7 @@ class Door:
             address=self._farthest(peer, ",".join(forwarded)),
             secure=secure,
             host=self._host(headers.get("host", ""), secure=secure),
-            direct=not trusted,
+            direct=not trusted and not any(_by_proxy(name) for name in headers),
             named=named if named and _NAME.fullmatch(named) else None,
         )
 
@@ -131,6 +135,11 @@ class Door:
 def is_loopback_host(host: str) -> bool:
     """Tells whether listening on this host reaches nobody but this machine."""
     return host == "localhost" or _is_loopback(host)
+
+
+def _by_proxy(header: str) -> bool:
+    """Tells whether this is a header of requests that a proxy has handed on."""
+    return header in _PROXIED or header.startswith("x-forwarded-")
 
 
 def _is_loopback(address: str) -> bool:

@@ -31,6 +31,7 @@ METHOD = "/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerat
 RENEW_BEFORE = 300.0  # seconds before a token's end at which the page asks for the next one
 ALWAYS = ("not-understood", "too-slow", "too-large", "wrong-kind", "wrong-host", "too-often", "headers-too-large")
 CHANGES = (*ALWAYS, "refused", "not-allowed", "broken", "not-ready")
+SESSION = ("not-signed-in", "session-over", "revoked")
 
 api = APIRouter(prefix="/api")
 
@@ -71,16 +72,23 @@ async def config(request: Request) -> Config:
     )
 
 
-@api.post("/token", status_code=201, tags=["token"], responses=described(*CHANGES, "not-signed-in", "no-answer"))
+@api.post("/token", status_code=201, tags=["token"], responses=described(*CHANGES, *SESSION, "no-answer"))
 async def token(request: Request, asked: TokenRequest | None = None) -> TokenAnswer:
     """Gives an ephemeral token for the Live service, locked to a model and a setup."""
     desk = desk_of(request)
-    caller = desk.caller(request)
+    caller, asked = desk.caller(request), asked or TokenRequest()
+    user = None
     try:
-        user, answer = await _give(desk, request, caller, asked or TokenRequest())
+        if not desk.settings.tokens:
+            raise Problem("refused", "This gateway gives no tokens; conversations go through it.")
+        await desk.take(desk.settings.limits.tokens_per_address, caller.address, "tokens")
+        user = await desk.identify(request)
+        answer = await _give(desk, user, caller, asked)
     except Problem as problem:
         desk.counts.token(given=False)
-        desk.audit.refuse("token", caller.address, problem.slug)
+        model = asked.model if asked.model is None or asked.model in desk.offer.models else "another"
+        name = user.name if user else None
+        desk.audit.refuse("token", caller.address, problem.slug, user=name, model=model or desk.offer.models[0])
         raise
     desk.counts.token(given=True)
     desk.audit.note(
@@ -90,18 +98,15 @@ async def token(request: Request, asked: TokenRequest | None = None) -> TokenAns
         model=answer.model,
         session=answer.session,
         expires=answer.expires_at,
-        renewed=bool(asked and asked.renew),
+        renewed=asked.renew is not None,
         token=hashed(answer.token),
         outcome="given",
     )
     return answer
 
 
-async def _give(desk: Desk, request: Request, caller: Caller, asked: TokenRequest) -> tuple[User, TokenAnswer]:
-    limits = desk.settings.limits
-    await desk.take(limits.tokens_per_address, caller.address, "tokens")
-    user = await desk.identify(request)
-    await desk.take(limits.tokens_per_user, user.name, "tokens of a user")
+async def _give(desk: Desk, user: User, caller: Caller, asked: TokenRequest) -> TokenAnswer:
+    await desk.take(desk.settings.limits.tokens_per_user, user.name, "tokens of a user")
     secret, session = asked.renew, None
     if secret is not None:
         session = await sessions.find(desk, secret)
@@ -114,7 +119,7 @@ async def _give(desk: Desk, request: Request, caller: Caller, asked: TokenReques
     elif set(agreed.tools) - set(session.tools):
         raise Problem("refused", "A renewed token cannot have tools that its session has not.")
     try:
-        return user, await _minted(desk, caller, agreed, secret, session)
+        return await _minted(desk, caller, agreed, secret, session)
     except BaseException:
         if asked.renew is None:
             with trio.move_on_after(1, shield=True):
@@ -148,10 +153,11 @@ async def _minted(desk: Desk, caller: Caller, agreed: Agreed, secret: str, sessi
         tools=list(agreed.tools),
         session=session.id,
         session_secret=secret,
+        session_in_s=max(0.0, session.until - desk.clock()),
     )
 
 
-@api.post("/tools/{name}", tags=["session"], responses=described(*CHANGES, "not-signed-in", "seen-before"))
+@api.post("/tools/{name}", tags=["session"], responses=described(*CHANGES, *SESSION, "seen-before"))
 async def call(request: Request, name: Annotated[str, Path(max_length=128)], asked: CallRequest) -> CallAnswer:
     """Runs a tool for the session whose secret the request bears."""
     desk = desk_of(request)
@@ -168,7 +174,8 @@ async def call(request: Request, name: Annotated[str, Path(max_length=128)], ask
     response, outcome = await _run(desk, name, asked.args)
     ms = milliseconds(trio.current_time() - began)
     desk.counts.call(outcome)
-    desk.audit.note("tool", user=session.user, session=session.id, tool=name, ms=ms, outcome=outcome)
+    told = {"user": session.user, "address": desk.caller(request).address, "session": session.id}
+    desk.audit.note("tool", **told, tool=name, ms=ms, outcome=outcome)
     scheduling = desk.offer.toolbox.get(name).scheduling
     return CallAnswer.model_validate(
         {"id": asked.id, "name": name, "response": response, "scheduling": scheduling, "outcome": outcome, "ms": ms}
@@ -197,7 +204,7 @@ async def _own(request: Request, ident: str) -> tuple[Desk, str, Session]:
     return desk, secret, session
 
 
-@api.post("/sessions/{ident}/beat", tags=["session"], responses=described(*CHANGES, "not-signed-in"))
+@api.post("/sessions/{ident}/beat", tags=["session"], responses=described(*CHANGES, *SESSION))
 async def beat(request: Request, ident: Annotated[str, Path(max_length=64)], told: Beat | None = None) -> BeatAnswer:
     """Keeps a session counted as open, and tells the dashboard of its turns; 401 when it is over."""
     desk, _, session = await _own(request, ident)
@@ -209,10 +216,11 @@ async def beat(request: Request, ident: Annotated[str, Path(max_length=64)], tol
     return BeatAnswer(expires_in_s=max(0.0, session.until - desk.clock()))
 
 
-@api.delete("/sessions/{ident}", status_code=204, tags=["session"], responses=described(*CHANGES, "not-signed-in"))
+@api.delete("/sessions/{ident}", status_code=204, tags=["session"], responses=described(*CHANGES, *SESSION))
 async def end(request: Request, ident: Annotated[str, Path(max_length=64)]) -> Response:
     """Ends a session."""
     desk, secret, session = await _own(request, ident)
     await sessions.end(desk, secret, session)
-    desk.audit.note("session.end", user=session.user, session=session.id, kind="direct", outcome="over")
+    told = {"user": session.user, "address": session.address, "model": session.model, "session": session.id}
+    desk.audit.note("session.end", **told, kind="direct", outcome="over")
     return Response(status_code=204)

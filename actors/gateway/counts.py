@@ -2,16 +2,56 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import ClassVar
 
 import attrs
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from telemetry.metrics import Metrics
+from pipeline import events as e
+from pipeline.sections import Price
+from telemetry.metrics import UP, Metrics
 
 LATEST = 1000  # turns whose latency the dashboard summarises
 _BUCKETS = (0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 _LONGEST_LATENCY = 120.0
+
+
+@attrs.define(eq=False)
+class Conversations(Metrics):
+    """The counts of all conversations that are relayed here; `assistant_session_up` is how many sessions stand."""
+
+    def sink(self, model: str, prices: Mapping[str, Price]) -> "Counting":
+        """Gives a sink that counts one conversation more."""
+        return Counting(self, model, prices)
+
+    def link(self, by: int) -> None:
+        """Counts a session that stands from now on, or does no longer."""
+        self._family.linked.inc(by)
+
+
+@attrs.define(eq=False)
+class Counting:
+    """A sink: feeds one conversation's events to the counts of all."""
+
+    counts: Conversations
+    model: str
+    prices: Mapping[str, Price]
+    name: ClassVar[str] = "the gateway's counters"
+
+    async def run(self, events: e.Subscription) -> None:
+        """Counts until the bus closes."""
+        up = False
+        try:
+            async for event in events:
+                if isinstance(event, e.SessionStateChanged):
+                    self.counts.link((event.to in UP) - up)
+                    up = event.to in UP
+                else:
+                    self.counts.model, self.counts.prices = self.model, self.prices
+                    self.counts.feed(event)
+        finally:
+            self.counts.link(-up)
 
 
 @attrs.define(eq=False)
@@ -20,7 +60,7 @@ class Counts:
 
     clock: Callable[[], float] = time.time
     registry: CollectorRegistry = attrs.field(factory=CollectorRegistry)
-    conversations: Metrics = attrs.field(factory=Metrics)
+    conversations: Conversations = attrs.field(factory=Conversations)
     since: float = attrs.field(init=False)
     tokens_given: int = attrs.field(default=0, init=False)
     tokens_refused: int = attrs.field(default=0, init=False)

@@ -19,8 +19,9 @@ from actors.gateway.counts import Counts
 from actors.gateway.credentials import Signer, same
 from actors.gateway.offer import Offer
 from actors.gateway.problems import Problem
+from actors.gateway.register import Register
 from actors.gateway.settings import Settings
-from actors.gateway.store import Store
+from actors.gateway.store import Pulse, Store
 from actors.gateway.tokens import Mint
 from pipeline.environment import Environment
 from pipeline.events import Bus
@@ -33,15 +34,17 @@ EVERYBODY = "sessions"
 LEASE = 90.0  # seconds a session counts as open after its last sign of life
 BEAT = 30.0  # seconds between two signs of life
 LOOK = 5.0  # seconds between two looks whether an open session has been revoked
-FAREWELL = 1.0  # seconds to tell the store that a session is over
+FAREWELL = 1.0  # seconds to close a socket in
+ENDED_BY_OPERATOR = "the operator has ended your sessions"
 GOING_AWAY, REVOKED, OUT_OF_TIME = 1001, 4001, 4002  # close codes; those from 4000 are the gateway's own
 
 
 @attrs.define(eq=False)
 class Visit:
-    """A session that this process holds open, such as a relayed conversation.
+    """A socket of a session that this process holds open, such as a page's of a relayed conversation.
 
-    `scope` is cancelled when it has to end; `code` and `reason` are then what to close its socket with.
+    `since` is when the session began, which may be before its socket came. `scope` is cancelled when it has to end;
+    `code` and `reason` are then what to close its socket with.
     """
 
     id: str
@@ -65,9 +68,9 @@ class Visit:
         self._counts.heard(turns, latency_ms)
 
 
-def groups(user: User, settings: Settings) -> dict[str, int]:
-    """Names what a session of this user is counted in, with the limit of each."""
-    return {EVERYBODY: settings.limits.sessions, f"{EVERYBODY}:{user.name}": settings.limits.sessions_per_user}
+def groups(user: str, settings: Settings) -> dict[str, int]:
+    """Names what a session of the user of this name is counted in, with the limit of each."""
+    return {EVERYBODY: settings.limits.sessions, f"{EVERYBODY}:{user}": settings.limits.sessions_per_user}
 
 
 @attrs.define(eq=False)
@@ -94,6 +97,10 @@ class Desk:
     clock: Callable[[], float] = time.time
     closing: trio.Event = attrs.field(factory=trio.Event, init=False)
     visits: dict[str, Visit] = attrs.field(factory=dict, init=False)
+    # What holds sessions whose page may be away: ends a user's, and tells how many it has ended.
+    enders: list[Callable[[str, str], int]] = attrs.field(factory=list, init=False)
+    pulse: Pulse = attrs.field(factory=Pulse, init=False)
+    register: Register = attrs.field(factory=Register, init=False)
 
     def live_url_for(self, caller: Caller) -> str:
         """Gives the base URL of the Live service as this caller reaches it."""
@@ -147,7 +154,7 @@ class Desk:
         if claims is None or await self.store.get(f"out:{claims.get('id')}") is not None:
             return None
         user = User(str(claims.get("user")), "key")
-        return None if await self.revoked(user, float(claims.get("since", 0))) else user
+        return None if await self.revoked(user.name, float(claims.get("since", 0))) else user
 
     def _advice(self) -> str:
         if self.environment.access_key is not None:
@@ -162,14 +169,14 @@ class Desk:
         if wait:
             raise Problem("too-often", f"There are at most {rate} of {what}; come back later.", retry_after=wait)
 
-    async def enter(self, user: User, member: str) -> None:
-        """Counts a session as open for the length of a lease; Problem 429 if there are too many."""
+    async def enter(self, user: str, member: str) -> None:
+        """Counts a user's session as open for the length of a lease; Problem 429 if there are too many."""
         full = await self.store.enter(groups(user, self.settings), member, LEASE)
         if full is not None:
             whose = "The gateway has" if full == EVERYBODY else "You have"
             raise Problem("too-often", f"{whose} too many sessions open; end one, or come back later.", retry_after=30)
 
-    async def leave(self, user: User, member: str) -> None:
+    async def leave(self, user: str, member: str) -> None:
         """Counts a session as over."""
         await self.store.leave(list(groups(user, self.settings)), member)
 
@@ -179,13 +186,20 @@ class Desk:
         await self.store.put(f"revoked:{name}", repr(self.clock()).encode(), life)
         ended = [visit for visit in self.visits.values() if visit.user.name == name]
         for visit in ended:
-            visit.end(REVOKED, "the operator has ended your sessions")
-        return len(ended)
+            visit.end(REVOKED, ENDED_BY_OPERATOR)
+        return len(ended) + sum(end(name, ENDED_BY_OPERATOR) for end in self.enders)
 
-    async def revoked(self, user: User, since: float) -> bool:
-        """Tells whether what began at that time has been revoked since."""
-        at = await self.store.get(f"revoked:{user.name}")
+    async def revoked(self, user: str, since: float) -> bool:
+        """Tells whether what a user began at that time has been revoked since."""
+        at = await self.store.get(f"revoked:{user}")
         return at is not None and float(at) >= since
+
+    async def check_standing(self, user: str, since: float) -> None:
+        """Problem 401 if what a user began at that time has been revoked since, or its time is up."""
+        if since + self.settings.session_life <= self.clock():
+            raise Problem("session-over", "The time of this session is up; begin a new one.")
+        if await self.revoked(user, since):
+            raise Problem("revoked", "The operator has ended this session.")
 
     # -- visits ----------------------------------------------------------------------------------------------
 
@@ -193,17 +207,20 @@ class Desk:
     async def visit(self, websocket: WebSocket, kind: str) -> AsyncIterator[Visit]:
         """Lets a WebSocket in for the length of the block; its socket is closed behind it if it had to end.
 
-        Problem 401, 429 or 503 if it may not come in. Whoever is in counts until the block is left.
+        Problem 401, 429 or 503 if it may not come in, which is noted. What it comes for is counted by whoever has it.
         """
-        caller, user = self.caller(websocket), await self.identify(websocket)
+        caller, name = self.caller(websocket), None
+        try:
+            user = await self.identify(websocket)
+            name = user.name
+            await self.take(self.settings.limits.tokens_per_user, name, f"{kind}s of a user")
+        except Problem as problem:
+            self.refuse("session.begin", caller.address, problem, user=name, kind=kind)
+            raise
         visit = Visit(secrets.token_hex(8), user, caller.address, kind, self.clock(), counts=self.counts)
-        visit.scope.deadline = trio.current_time() + self.settings.session_life
-        await self.take(self.settings.limits.tokens_per_user, user.name, f"{kind}s of a user")
-        await self.enter(user, visit.id)
+        self.settle(visit, visit.since)
         self.visits[visit.id] = visit
-        self.counts.session(kind)
         self.counts.open.inc()
-        self._note(visit, "session.begin")
         if self.closing.is_set():
             visit.end(GOING_AWAY, "the gateway ends")
         try:
@@ -214,19 +231,26 @@ class Desk:
         finally:
             self.visits.pop(visit.id, None)
             self.counts.open.dec()
-            self._note(visit, "session.end", outcome=visit.reason or "over")
-            with trio.move_on_after(FAREWELL, shield=True), suppress(Problem):
-                await self.leave(user, visit.id)
+
+    def settle(self, visit: Visit, since: float) -> None:
+        """Has a visit be part of what began at that time, and end with it."""
+        visit.since = since
+        visit.scope.deadline = trio.current_time() + since + self.settings.session_life - self.clock()
 
     async def keep(self) -> None:
-        """Keeps open sessions counted, and ends those that are revoked; until cancelled."""
+        """Ends visits that are revoked, and notes the end of sessions that end elsewhere; until cancelled."""
         while True:
             await trio.sleep(LOOK)
-            for visit in list(self.visits.values()):
-                with suppress(Problem):  # a store that is away revokes nobody, and lets nobody new in
-                    await self.store.enter(groups(visit.user, self.settings), visit.id, LEASE)
-                    if await self.revoked(visit.user, visit.since):
-                        visit.end(REVOKED, "the operator has ended your sessions")
+            with suppress(Problem):  # a store that is away revokes nobody, and lets nobody new in
+                for visit in list(self.visits.values()):
+                    if await self.revoked(visit.user.name, visit.since):
+                        visit.end(REVOKED, ENDED_BY_OPERATOR)
+                await self.register.look(self.store, self.revoked, self.clock(), self.audit)
+
+    def refuse(self, what: str, address: str, problem: Problem, **more: object) -> None:
+        """Counts and notes what was refused where no endpoint answers for it."""
+        self.counts.problem(problem.slug)
+        self.audit.refuse(what, address, problem.slug, **more)
 
     def close(self) -> None:
         """Ends every visit: the gateway goes."""
@@ -239,9 +263,6 @@ class Desk:
             visit.code, visit.reason = OUT_OF_TIME, "the time of this session is up"
         with trio.move_on_after(FAREWELL), suppress(RuntimeError, trio.BrokenResourceError, trio.ClosedResourceError):
             await websocket.close(visit.code, visit.reason)  # RuntimeError: it is closed already
-
-    def _note(self, visit: Visit, what: str, **more: object) -> None:
-        self.audit.note(what, user=visit.user.name, address=visit.address, session=visit.id, kind=visit.kind, **more)
 
     def moment(self) -> datetime:
         """Gives the present time."""

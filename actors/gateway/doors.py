@@ -7,6 +7,7 @@ from typing import Any
 import trio
 from fastapi import APIRouter, Request, Response
 
+from actors.gateway.access import User
 from actors.gateway.api import ALWAYS, CHANGES, desk_of
 from actors.gateway.bodies import (
     Dashboard,
@@ -19,7 +20,7 @@ from actors.gateway.bodies import (
     TokensCounted,
 )
 from actors.gateway.credentials import same
-from actors.gateway.desk import COOKIE, EVERYBODY, LOGIN, Desk
+from actors.gateway.desk import COOKIE, EVERYBODY, LOGIN, Desk, bearer
 from actors.gateway.problems import Problem, described
 
 METRICS_TYPE = "text/plain; version=1.0.0; charset=utf-8"
@@ -32,7 +33,11 @@ async def login(request: Request, shown: LoginRequest) -> Response:
     """Signs in whoever shows the access key: sets a cookie that scripts cannot read."""
     desk = desk_of(request)
     caller, key = desk.caller(request), desk.environment.access_key
-    await desk.take(desk.settings.limits.logins_per_address, caller.address, "logins")
+    try:
+        await desk.take(desk.settings.limits.logins_per_address, caller.address, "logins")
+    except Problem as problem:
+        desk.audit.refuse("login", caller.address, problem.slug)
+        raise
     if key is None or not same(shown.access_key, key):
         desk.audit.refuse("login", caller.address, "wrong key")
         raise Problem("not-signed-in", "This is not the access key of this gateway.")
@@ -66,14 +71,29 @@ async def logout(request: Request) -> Response:
 
 @doors.post("/api/revocations", tags=["operator"], responses=described(*CHANGES, "not-signed-in"))
 async def revoke(request: Request, whose: Revocation) -> RevocationAnswer:
-    """Ends all sessions and logins of a user. The operator asks: with the access key, or from this machine."""
+    """Ends all sessions and logins of a user. The operator asks: with the key, by the proxy, or from this machine."""
     desk = desk_of(request)
-    user = await desk.identify(request)
-    if user.how != "local" and not desk.shows_key(request):
-        raise Problem("refused", "Only the operator may do this; send the access key as a bearer token.")
+    caller, user = desk.caller(request), await desk.identify(request)
+    try:
+        await _check_operator(desk, request, user)
+    except Problem as problem:
+        desk.audit.refuse("revocation", caller.address, problem.slug, user=user.name)
+        raise
     ended = await desk.revoke(whose.user)
-    desk.audit.note("revocation", user=whose.user, by=user.name, address=desk.caller(request).address, ended=ended)
+    desk.audit.note("revocation", user=whose.user, by=user.name, address=caller.address, ended=ended)
     return RevocationAnswer(ended=ended)
+
+
+async def _check_operator(desk: Desk, request: Request, user: User) -> None:
+    """Problem 403 if this is not the operator, 429 for one who tries keys."""
+    if user.how == "local" or (user.how == "proxy" and user.name in desk.settings.operators):
+        return
+    if desk.shows_key(request):
+        return
+    if bearer(request) is not None:
+        await desk.take(desk.settings.limits.logins_per_address, desk.caller(request).address, "logins")
+        await desk.take(desk.settings.limits.logins_per_address, user.name, "logins of a user")
+    raise Problem("refused", "Only the operator may do this: with the access key, or as one of [gateway] operators.")
 
 
 @doors.get("/health", tags=["operator"], responses=described(*ALWAYS[:-2], "broken"))
@@ -136,10 +156,7 @@ async def metrics(request: Request) -> Response:
 async def _health(desk: Desk) -> Health:
     parts = {"store": "well", "audit": "no more room" if desk.audit.failed else "well", "gateway": "well"}
     told = {"live": desk.mint.fault or "well"}  # another gateway would fare no better, so this one stays ready
-    try:
-        await desk.store.check()
-    except Problem as problem:
-        parts["store"] = problem.detail
+    parts["store"] = await desk.pulse.feel(desk.store)
     if desk.closing.is_set():
         parts["gateway"] = "it ends"
     return Health(live=True, ready=all(word == "well" for word in parts.values()), parts=parts | told)

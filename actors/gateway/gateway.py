@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 import trio
@@ -25,6 +26,8 @@ from pipeline.events import Bus, Trouble
 from pipeline.graph import load_name
 from pipeline.plan import Plan
 from tools.toolbox import Toolbox
+
+REST = 1.0  # seconds for what listens to relayed conversations to take in their end
 
 
 @attrs.define
@@ -98,6 +101,9 @@ class Gateway:
                     await nursery.start(relay.run)
                 self.threshold.ready.set()
                 await server.run(listeners, desk.closing)
+                if relay is not None:
+                    with trio.move_on_after(REST):
+                        await relay.rest()
                 self.threshold.ended.set()
                 nursery.cancel_scope.cancel("the gateway has ended")
         finally:
@@ -150,11 +156,21 @@ def check_exposure(host: str, settings: Settings, access_key: str | None) -> Non
             f"serving on {host} would let everybody in who can reach it: set ASSISTANT_ACCESS_KEY to a long random "
             f"text, or declare the proxy that signs people in under [gateway.proxy]"
         )
+    elsewhere = [name for name in (*settings.hosts, *map(_host_of, settings.origins)) if not is_loopback_host(name)]
+    if elsewhere and not guarded:
+        raise PlanError(
+            f"serving {elsewhere[0]} to whoever comes would let everybody in: set ASSISTANT_ACCESS_KEY to a long "
+            "random text, or declare the proxy that signs people in under [gateway.proxy]"
+        )
     if access_key is not None and len(access_key) < SHORTEST_KEY:
         raise PlanError(
             f"ASSISTANT_ACCESS_KEY has {len(access_key)} characters; give it {SHORTEST_KEY} or more, "
             "best from a password generator"
         )
+
+
+def _host_of(origin: str) -> str:
+    return urlsplit(origin).hostname or origin
 
 
 def http_url(base: str) -> str:

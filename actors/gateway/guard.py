@@ -31,6 +31,12 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
+NOTED = {
+    "/api/token": "token",
+    "/api/login": "login",
+    "/api/revocations": "revocation",
+    "/api/relay": "session.begin",
+}
 HSTS = "max-age=31536000"
 
 
@@ -94,7 +100,8 @@ class Guard:
             raise Problem("wrong-kind", f"A body is {JSON}.")
 
     async def _refuse(self, problem: Problem, scope: Scope, receive: Receive, answer: "_Answer") -> None:
-        """Answers with a problem, if there is still time to answer at all."""
+        """Notes what was refused, and answers with a problem, if there is still time to answer at all."""
+        self._note(problem, scope, answer.caller)
         if answer.begun:
             return
         response = problem.response()
@@ -103,6 +110,14 @@ class Guard:
             return
         websocket = WebSocket(scope, receive, answer.send)
         await websocket.send_denial_response(response)
+
+    def _note(self, problem: Problem, scope: Scope, caller: Caller | None) -> None:
+        """Counts a refusal, and puts it into the audit log, under what was asked for."""
+        what = NOTED.get(scope["path"], "request")
+        address = caller.address if caller is not None else str((scope.get("client") or ("unknown",))[0])
+        if what == "token":
+            self.desk.counts.token(given=False)
+        self.desk.refuse(what, address, problem)
 
 
 @attrs.define

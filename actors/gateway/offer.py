@@ -49,11 +49,26 @@ class Offer:
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """The tools that may be asked for. Those that need the user's spoken word are not: nobody here hears it."""
-        known = [tool.name for tool in self.toolbox if not tool.confirm]
+        """The tools that a token may have. Those that need the user's spoken word are not: nobody here hears it."""
+        return tuple(name for name in self.spoken_tools if name == SEARCH or not self.toolbox.get(name).confirm)
+
+    @property
+    def spoken_tools(self) -> tuple[str, ...]:
+        """The tools that a conversation may have which goes through here."""
+        known = [tool.name for tool in self.toolbox]
         known += [SEARCH] if self.toolbox.google_search else []
         allowed = self.settings.tools
         return tuple(name for name in known if allowed is None or name in allowed)
+
+    def permitted(self, wish: Wish) -> frozenset[str] | None:
+        """Gives the names of tools that a relayed conversation may have, be they there yet or not; None is any."""
+        lists = [frozenset(names) for names in (self.settings.tools, wish.tools) if names is not None]
+        return frozenset.intersection(*lists) if lists else None
+
+    def check_tools(self, wish: Wish) -> None:
+        """Problem 422 where a relayed conversation wishes for a tool that is not to be had."""
+        for name in wish.tools or ():
+            self._one("tools", name, self.spoken_tools)
 
     def agree(self, wish: Wish) -> Agreed:
         """Gives the setup for a wish; Problem 422 names what is allowed where it asks for something else."""

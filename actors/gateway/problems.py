@@ -15,6 +15,8 @@ MEDIA_TYPE = "application/problem+json"
 KINDS: Mapping[str, tuple[int, str]] = {
     "not-understood": (400, "The request cannot be understood"),
     "not-signed-in": (401, "Nobody is signed in"),
+    "session-over": (401, "The time of this session is up"),
+    "revoked": (401, "The operator has ended this session"),
     "refused": (403, "This is refused"),
     "unknown-path": (404, "There is nothing here"),
     "wrong-method": (405, "This cannot be done with that method"),
@@ -32,7 +34,7 @@ KINDS: Mapping[str, tuple[int, str]] = {
 }
 # After these, what is left of the request is not worth reading, or would be read wrongly.
 _LAST = ("not-understood", "too-slow", "too-large", "headers-too-large")
-_BY_STATUS = {status: slug for slug, (status, _) in KINDS.items()}
+_BY_STATUS = {status: slug for slug, (status, _) in reversed(list(KINDS.items()))}  # of several, the first
 
 
 class Problem(AssistantError):
@@ -83,13 +85,12 @@ def described(*slugs: str) -> dict[int | str, dict[str, Any]]:
     for slug in slugs:
         problem = Problem(slug, f"{KINDS[slug][1]}.", retry_after=30 if slug in ("too-often", "not-ready") else None)
         schema = {"$ref": "#/components/schemas/Problem"}
-        told[problem.status] = {
-            "description": problem.title,
-            "content": {MEDIA_TYPE: {"schema": schema, "example": problem.document()}},
-        }
+        content = {"schema": schema, "examples": {}}
+        one = told.setdefault(problem.status, {"description": problem.title, "content": {MEDIA_TYPE: content}})
+        one["content"][MEDIA_TYPE]["examples"][slug] = {"value": problem.document()}
         if problem.retry_after is not None:
             header = {"description": "Seconds to wait", "schema": {"type": "integer"}}
-            told[problem.status]["headers"] = {"Retry-After": header}
+            one["headers"] = {"Retry-After": header}
     return told
 
 

@@ -10,16 +10,19 @@ from contextlib import suppress
 from typing import Any
 
 import attrs
-import msgspec
 import trio
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from actors.gateway import relay_tools
 from actors.gateway import relay_wire as wire
-from actors.gateway.desk import GOING_AWAY, Desk
+from actors.gateway.desk import GOING_AWAY, LOOK, OUT_OF_TIME, REVOKED, Desk, Visit
 from actors.gateway.offer import Wish
+from actors.gateway.pace import Pace
 from actors.gateway.page_audio import Page
 from actors.gateway.problems import Problem
+from actors.gateway.relay_record import Record
 from actors.gateway.relay_ring import PageRing
+from actors.gateway.relay_standing import Shelf, Standing
 from actors.gateway.relay_talk import Socket, SocketGone, Talk, digest
 from pipeline.errors import PlanError, first_error
 from pipeline.events import Trouble
@@ -29,25 +32,16 @@ HELLO_WITHIN = 5.0  # seconds for a page's first message
 KEPT_FOR = 120.0  # seconds that a conversation waits for its page
 SAVED_EVERY = 1.0  # seconds between two looks at where a conversation stands
 ELSEWHERE = "it goes on at another gateway"
-REFUSALS = {"too-often": wire.TOO_MANY, "not-ready": wire.NOT_READY}  # a page lets go of what is not found
+OUT_OF_DATE = "the time of this session is up"
+OVER = ("revoked", "session-over")
+REFUSALS = {  # a page lets go of what is not found
+    "too-often": wire.TOO_MANY,
+    "not-ready": wire.NOT_READY,
+    "not-allowed": wire.NOT_TO_BE_HAD,
+    "revoked": REVOKED,
+    "session-over": OUT_OF_TIME,
+}
 LONGEST_REASON = 120  # bytes of a close frame's reason (RFC 6455, 5.5: 125 with the code)
-
-
-@attrs.frozen
-class Standing:
-    """Where a conversation stands, as any gateway may read it; `gateway` is who has it now."""
-
-    secret: str
-    user: str
-    gateway: str
-    handle: str = attrs.field(repr=False)
-    settled: int
-    received: int
-    played: int
-    answered: int
-    model: str | None = None
-    voice: str | None = None
-    language: str | None = None
 
 
 @attrs.define(eq=False)
@@ -63,21 +57,40 @@ class Relay:
     name: str = attrs.field(factory=lambda: secrets.token_hex(8))
     talks: dict[str, Talk] = attrs.field(factory=dict, init=False)
     _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
+    _changed: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
+    _record: Record = attrs.field(init=False)
+    _shelf: Shelf = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._record = Record(self.desk)
+        self._shelf = Shelf(self.desk.store, self.name, 2 * self.kept_for)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Holds the conversations until cancelled, which ends them in order."""
-        async with trio.open_nursery() as self._nursery:
-            if self.threads:
-                self._nursery.start_soon(self._warm_up)
-            task_status.started()
-            await trio.sleep_forever()
+        """Holds the conversations until the desk closes, and then lets go of them; until cancelled."""
+        self.desk.enders.append(self._end_away)
+        try:
+            async with trio.open_nursery() as self._nursery:
+                if self.threads:
+                    self._nursery.start_soon(self._warm_up)
+                task_status.started()
+                await self.desk.closing.wait()
+                for talk in self.talks.values():
+                    talk.scope.cancel("the gateway ends")  # another one may go on with it
+                await trio.sleep_forever()
+        finally:
+            self.desk.enders.remove(self._end_away)
+
+    async def rest(self) -> None:
+        """Waits until no conversation is left, and everything that listened to one has ended."""
+        while self.talks:
+            await self._changed.park()
 
     async def _warm_up(self) -> None:
         """Has a thread do what is slow the first time, so that the first page to come holds up no other."""
         with suppress(Problem, PlanError):
             await trio.to_thread.run_sync(self._plan, Wish(), abandon_on_cancel=True)
 
-    async def serve(self, socket: Socket, user: str, visit: Any = None) -> tuple[int, str]:  # noqa: ANN401 - a Visit, or none
+    async def serve(self, socket: Socket, visit: Visit) -> tuple[int, str]:
         """Serves one page: finds or begins its conversation, and attends it. Gives code and reason to close with."""
         try:
             with trio.fail_after(HELLO_WITHIN):
@@ -91,17 +104,23 @@ class Relay:
         if not isinstance(hello, wire.Hello):
             return wire.NOT_UNDERSTOOD, "the first message is a hello"
         try:
-            talk, secret = await self._found(hello, user) if hello.session else await self._begun(hello, user)
+            talk, secret = await (self._found(hello, visit) if hello.session else self._begun(hello, visit))
         except Problem as problem:
-            return REFUSALS.get(problem.slug, wire.NOT_FOUND), problem.detail
-        if visit is not None:
-            talk.note = lambda turns, ms: visit.beat(turns, [] if ms is None else [ms])
+            more = {"user": visit.user.name, "model": hello.model, "kind": visit.kind}
+            self.desk.refuse("session.begin", visit.address, problem, **more)
+            return REFUSALS.get(problem.slug, wire.NOT_FOUND), _worded(problem)
+        self.desk.settle(visit, talk.since)
+        talk.note = lambda turns, ms: visit.beat(turns, [] if ms is None else [ms])
         welcome: dict[str, object] = {"session": talk.id, "secret": secret, "kept_for": self.kept_for}
+        reason = ""
         try:
-            return await talk.attend(socket, hello, welcome)
+            code, reason = await talk.attend(socket, hello, welcome)
+            return code, reason
         finally:
-            if visit is not None and visit.scope.cancel_called and visit.code != GOING_AWAY:
-                talk.end(visit.reason or "the time of this session is up")
+            why = visit.reason or OUT_OF_DATE
+            if visit.scope.cancel_called and visit.code != GOING_AWAY:
+                talk.end(why)
+            self._record.note("session.leave", talk, visit, outcome=reason or why)
 
     async def endpoint(self, websocket: WebSocket, desk: Desk) -> None:
         """Serves a WebSocket of /api/relay; whoever may not come in is told by a close frame: pages read no status."""
@@ -109,89 +128,130 @@ class Relay:
         socket = _Starlette(websocket)
         try:
             async with desk.visit(websocket, "relay") as visit:
-                await socket.close(*await self.serve(socket, visit.user.name, visit))
+                await socket.close(*await self.serve(socket, visit))
         except Problem as problem:
-            wait = f"; retry after {problem.retry_after}" if problem.retry_after is not None else ""
-            await socket.close(4000 + problem.status, problem.detail + wait)
+            await socket.close(4000 + problem.status, _worded(problem))
 
     # -- conversations ---------------------------------------------------------------------------------------
 
-    async def _begun(self, hello: wire.Hello, user: str) -> tuple[Talk, str]:
-        wish = Wish(hello.model, hello.voice, hello.language)
+    async def _begun(self, hello: wire.Hello, visit: Visit) -> tuple[Talk, str]:
+        wish = Wish(hello.model, hello.voice, hello.language, hello.tools)
+        self.desk.offer.check_tools(wish)
         plan = self._plan(wish)
-        self._make_room(user)
         secret = secrets.token_urlsafe(32)
-        talk = Talk(secrets.token_hex(16), digest(secret), user, plan, self.desk.environment)
-        self._start(talk, wish)
+        talk = self._talk(secrets.token_hex(16), digest(secret), visit.user.name, plan, since=self.desk.clock())
+        await self._start(talk, wish)
+        self.desk.counts.session("relay")
+        self._record.note("session.begin", talk, visit, outcome="begun")
         return talk, secret
 
-    async def _found(self, hello: wire.Hello, user: str) -> tuple[Talk, str]:
+    async def _found(self, hello: wire.Hello, visit: Visit) -> tuple[Talk, str]:
         """Gives the conversation of a page that comes back, from here or from another gateway."""
+        user, outcome = visit.user.name, "resumed"
         talk = self.talks.get(hello.session)
-        if talk is not None and await self._gone_elsewhere(talk.id):  # what is here is the older part of it
+        if talk is not None and await self._shelf.gone_elsewhere(talk.id):  # what is here is the older part of it
             talk.end(ELSEWHERE)
             self.talks.pop(talk.id, None)
             talk = None
-        talk = talk or await self._taken_over(hello, user)
+        if talk is None:
+            talk, outcome = await self._taken_over(hello, user), "taken over"
         if talk is None or talk.over is not None or not talk.knows(hello.secret, user):
             raise Problem("unknown-path", "this conversation is over, or was never here")
+        try:
+            await self.desk.check_standing(user, talk.since)
+        except Problem as problem:
+            if problem.slug in OVER:
+                talk.end(problem.detail)
+            raise
+        self._record.note("session.resume", talk, visit, outcome=outcome)
         return talk, hello.secret
 
     async def _taken_over(self, hello: wire.Hello, user: str) -> Talk | None:
-        saved = await self.desk.store.load_relay(hello.session)
-        if saved is None:
+        standing = await self._shelf.load(hello.session)
+        if standing is None or standing.user != user or not standing.handle:
             return None
-        standing = msgspec.json.decode(saved, type=Standing)
-        if standing.user != user or standing.secret != digest(hello.secret) or not standing.handle:
+        if standing.secret != digest(hello.secret):
             return None
-        # The other gateway, should it live, lets go of it from here on.
-        taken = msgspec.json.encode(attrs.evolve(standing, gateway=self.name))
-        await self.desk.store.save_relay(hello.session, taken, 2 * self.kept_for)
+        try:
+            await self.desk.check_standing(user, standing.since)
+        except Problem as problem:
+            if problem.slug in OVER:  # nobody is to go on with it
+                await self.desk.store.forget_relay(hello.session)
+            raise
+        await self._shelf.take(hello.session, standing)
         if hello.session in self.talks:  # another socket of the page's has come for it meanwhile
             return self.talks[hello.session]
         # A reply whose question is answered for plays on at the page; any other comes again, so what is there is stale.
         base = standing.played if hello.received is None else hello.received
         ring = PageRing(base)
         ring.stale_before = 0 if standing.settled == standing.received else base
-        wish = Wish(standing.model, standing.voice, standing.language)
-        self._make_room(user)
-        talk = Talk(
-            hello.session, standing.secret, user, self._plan(wish), self.desk.environment,
-            Page(ring, standing.settled), standing.handle,
-        )  # fmt: skip
+        talk = self._talk(hello.session, standing.secret, user, self._plan(standing.wish), since=standing.since)
+        talk.page, talk.handle = Page(ring, standing.settled), standing.handle
         talk.outbox.last, talk.said = hello.seen, standing.answered  # numbers go on where the page has them
-        self._start(talk, wish)
+        await self._start(talk, standing.wish)
+        return talk
+
+    def _talk(self, ident: str, secret: str, user: str, plan: Plan, *, since: float) -> Talk:
+        limits = self.desk.settings.limits
+        talk = Talk(ident, secret, user, plan, self.desk.environment, since=since, threads=self.threads)
+        talk.words, talk.messages = Pace.of(limits.words_per_conversation), Pace.of(limits.messages_per_conversation)
+        talk.openers = self._record.openers(talk)
         return talk
 
     def _plan(self, wish: Wish) -> Plan:
         """Gives the plan of one conversation; Problem 422 where the wish is for what is not to be had."""
-        agreed = self.desk.offer.agree(wish)
+        agreed = self.desk.offer.agree(attrs.evolve(wish, tools=None))
         plan = self.desk.conversation_plan()
         plan.set("live.model", agreed.model)
         if "speech_config" in agreed.config:
             plan.set("live.speech_config", agreed.config["speech_config"])
+        allowed = self.desk.offer.permitted(wish)
+        if allowed is not None:
+            plan.set("state.toolbox", {"use": relay_tools.NAME, "allowed": sorted(allowed)})
         plan.set("actors.connection.handle_file", "")
         plan.set("actors.connection.resume", value=False)
         return plan
 
-    def _make_room(self, user: str) -> None:
+    async def _make_room(self, new: Talk) -> None:
         """A user's conversations without a page make room for a new one, the longest alone first."""
-        own = [talk for talk in self.talks.values() if talk.user == user and talk.over is None]
+        others = [talk for talk in self.talks.values() if talk is not new]
+        own = [talk for talk in others if talk.user == new.user and talk.over is None]
         alone = sorted((talk for talk in own if talk.away), key=lambda talk: talk.away_since)
         for talk in alone[: max(0, len(own) + 1 - self.desk.settings.limits.sessions_per_user)]:
             talk.end("another conversation was begun")
+            await self.desk.leave(talk.user, talk.id)
 
-    def _start(self, talk: Talk, wish: Wish) -> None:
+    def _end_away(self, user: str, why: str) -> int:
+        """Ends a user's conversations whose page is away; the others end with the visits of their pages."""
+        away = [talk for talk in self.talks.values() if talk.user == user and talk.away and talk.over is None]
+        for talk in away:
+            talk.end(why)
+        return len(away)
+
+    async def _start(self, talk: Talk, wish: Wish) -> None:
+        """Has a conversation begin, counted as open; Problem 429 if there are too many."""
         if self._nursery is None:
             raise Problem("not-ready", "the relay is not running yet")
         self.talks[talk.id] = talk
+        try:
+            await self._make_room(talk)
+            await self.desk.enter(talk.user, talk.id)
+        except BaseException:
+            self._let_go(talk)
+            raise
         self._nursery.start_soon(self._hold, talk, wish)
+
+    def _let_go(self, talk: Talk) -> None:
+        if self.talks.get(talk.id) is talk:
+            del self.talks[talk.id]
+        self._changed.unpark_all()
 
     async def _hold(self, talk: Talk, wish: Wish) -> None:
         """Runs a conversation, saves where it stands, and ends it when nobody comes back for it."""
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._save, talk, wish)
+                nursery.start_soon(self._check, talk)
                 await talk.run()
                 nursery.cancel_scope.cancel("the conversation is over")
         except* PlanError as group:
@@ -200,14 +260,20 @@ class Relay:
             what = f"a relayed conversation failed: {type(first_error(group)).__name__}"
             self.desk.bus.publish(Trouble(what, "gateway", "the others go on"))
         finally:
-            if self.talks.get(talk.id) is talk:
-                del self.talks[talk.id]
+            self._let_go(talk)
+            leaves = self.desk.closing.is_set() and not talk.finished
+            self._record.note("session.end", talk, outcome="the gateway ends" if leaves else talk.over)
             with trio.move_on_after(1, shield=True), suppress(Problem):
-                if self.desk.closing.is_set():  # another gateway may go on with it, or does already
-                    if not await self._gone_elsewhere(talk.id):
-                        await self._keep(talk, self._standing(talk, wish))
-                elif talk.over != ELSEWHERE:
-                    await self.desk.store.forget_relay(talk.id)
+                await self._put_away(talk, wish)
+
+    async def _put_away(self, talk: Talk, wish: Wish) -> None:
+        """Leaves in the store what another gateway needs to go on with it, and nothing of what is over."""
+        if self.desk.closing.is_set() and not talk.finished:  # another gateway may go on with it, or does already
+            if not await self._shelf.gone_elsewhere(talk.id):
+                await self._shelf.save(talk.id, Standing.of(talk, wish, self.name))
+        elif talk.over != ELSEWHERE:
+            await self.desk.store.forget_relay(talk.id)
+            await self.desk.leave(talk.user, talk.id)
 
     async def _save(self, talk: Talk, wish: Wish) -> None:
         saved: Standing | None = None
@@ -216,33 +282,29 @@ class Relay:
             if talk.away and trio.current_time() - talk.away_since > self.kept_for:
                 talk.end("nobody came back for it")
             with suppress(Problem):  # a store that is away is asked again
-                if await self._gone_elsewhere(talk.id):
+                if await self._shelf.gone_elsewhere(talk.id):
                     talk.end(ELSEWHERE)
                     return
-                standing = self._standing(talk, wish)
+                standing = Standing.of(talk, wish, self.name)
                 if standing != saved:
-                    await self._keep(talk, standing)
+                    await self._shelf.save(talk.id, standing)
                     saved = standing
 
-    async def _keep(self, talk: Talk, standing: Standing | None) -> None:
-        if standing is not None:
-            await self.desk.store.save_relay(talk.id, msgspec.json.encode(standing), 2 * self.kept_for)
+    async def _check(self, talk: Talk) -> None:
+        """Keeps a conversation counted as open, and ends it when it is revoked or its time is up, page or no page."""
+        while True:
+            await trio.sleep(LOOK)
+            try:
+                await self.desk.enter(talk.user, talk.id)
+                await self.desk.check_standing(talk.user, talk.since)
+            except Problem as problem:
+                if problem.slug in OVER and talk.away:
+                    talk.end(problem.detail)
 
-    async def _gone_elsewhere(self, session: str) -> bool:
-        kept = await self.desk.store.load_relay(session)
-        return kept is not None and msgspec.json.decode(kept, type=Standing).gateway != self.name
 
-    def _standing(self, talk: Talk, wish: Wish) -> Standing | None:
-        if talk.session is None or talk.session.handle is None:
-            return None
-        received = talk.page.received
-        settled = talk.settled
-        if talk.quiet:
-            settled, talk.answered = received, talk.said
-        return Standing(
-            talk.secret, talk.user, self.name, talk.session.handle, settled, received, talk.page.ring.position,
-            talk.answered, wish.model, wish.voice, wish.language,
-        )  # fmt: skip
+def _worded(problem: Problem) -> str:
+    wait = f"; retry after {problem.retry_after}" if problem.retry_after is not None else ""
+    return problem.detail + wait
 
 
 @attrs.frozen

@@ -5,6 +5,7 @@ The conversation outlives its sockets. Whatever happens while no page is there i
 
 import hashlib
 import hmac
+import math
 from collections.abc import Callable
 from typing import Protocol
 
@@ -12,6 +13,7 @@ import attrs
 import trio
 
 from actors.gateway import relay_wire as wire
+from actors.gateway.pace import Pace
 from actors.gateway.page_audio import Page
 from actors.gateway.relay_outbox import Outbox
 from actors.live.session import Session
@@ -21,6 +23,7 @@ from pipeline.errors import AssistantError
 from pipeline.events import Bus, Event, FirstAudio, SessionStateChanged, TurnEnded
 from pipeline.messages import INPUT_RATE, SpeechStarted
 from pipeline.plan import Plan
+from telemetry.sinks import Occasion, Sink, listening
 
 SILENT_FOR = 20.0  # seconds without a word from a page after which its socket is given up; pages ping every 5
 SENT_WITHIN = 10.0  # seconds for a page to take a frame
@@ -51,11 +54,17 @@ def digest(secret: str) -> str:
 
 
 Note = Callable[[int, float | None], None]  # turns that are over, and the latency of one that begins to sound
+Opener = Callable[[Occasion], Sink | None]
+QUIET = {"quiet": True}  # what a command's options would say: nothing is shown here
 
 
 @attrs.define(eq=False)
 class Talk:
-    """See the module. `secret` is a hash; `user` is whose it is; `handle` that of a session taken over elsewhere."""
+    """See the module. `secret` is a hash; `user` is whose it is; `handle` that of a session taken over elsewhere.
+
+    `since` is when it began, in seconds of wall time, wherever that was. `openers` open what listens to it. A page may
+    say `words`, to the model, and other `messages` at these paces.
+    """
 
     id: str
     secret: str
@@ -64,10 +73,16 @@ class Talk:
     environment: Environment = attrs.field(repr=False)
     page: Page = attrs.field(factory=Page)
     handle: str | None = attrs.field(default=None, repr=False)
+    since: float = 0.0
+    threads: bool = True
+    words: Pace = attrs.field(factory=lambda: Pace.of("60/minute"))
+    messages: Pace = attrs.field(factory=lambda: Pace.of("1200/minute"))
+    openers: tuple[Opener, ...] = attrs.field(default=(), init=False)
     outbox: Outbox = attrs.field(factory=Outbox, init=False)
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     away_since: float = attrs.field(factory=trio.current_time, init=False)
     over: str | None = attrs.field(default=None, init=False)
+    finished: bool = attrs.field(default=False, init=False)  # whether somebody wants nobody to go on with it
     said: int = attrs.field(default=0, init=False)  # the number of the last text that was taken
     answered: int = attrs.field(default=0, init=False)  # and of the last that was answered for
     note: Note | None = attrs.field(default=None, init=False)
@@ -76,6 +91,11 @@ class Talk:
     _conversation: Conversation | None = attrs.field(default=None, init=False)
     _begun: trio.Event = attrs.field(factory=trio.Event, init=False)
     _ended: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    @property
+    def model(self) -> str:
+        """The model that its plan names."""
+        return str(self.plan.table("live").get("model", ""))
 
     @property
     def away(self) -> bool:
@@ -92,11 +112,14 @@ class Talk:
         """Runs the conversation until it is over; what ended it is in `over`. Cancellation ends it in order."""
         bus = Bus(self.environment.secrets())
         try:
-            with self.scope:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._listen, bus)
-                    await self._converse(bus)
-                    nursery.cancel_scope.cancel("the conversation is over")
+            self.plan.set("telemetry.metrics", "")  # a file of one conversation's counts would be the next one's
+            occasion = Occasion.of(bus, self.plan, self.environment, QUIET, threads=self.threads)
+            async with listening(occasion, self.openers):
+                with self.scope:
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(self._listen, bus)
+                        await self._converse(bus)
+                        nursery.cancel_scope.cancel("the conversation is over")
         except* AssistantError as group:
             self.over = self.over or str(group.exceptions[0])
         finally:
@@ -106,7 +129,8 @@ class Talk:
             self.page.ring.wake()
 
     def end(self, why: str) -> None:
-        """Has the conversation end."""
+        """Has the conversation end, here and everywhere."""
+        self.finished = True
         self.over = self.over or why
         self.scope.cancel(why)
 
@@ -213,6 +237,9 @@ class Talk:
                 return finish(wire.TOO_SLOW, f"nothing came for {SILENT_FOR:g} s")
             except wire.Misspoken as fault:
                 return finish(wire.NOT_UNDERSTOOD, str(fault))
+            pace = self.words if isinstance(message, wire.Typed | wire.Interrupt) else self.messages
+            if not isinstance(message, wire.Sound) and (wait := pace.take(trio.current_time())):
+                return finish(wire.TOO_MANY, f"too many messages; retry after {math.ceil(wait)}")
             if isinstance(message, wire.End):
                 self.end("ended by the user")
                 return finish(1000, "ended by the user")

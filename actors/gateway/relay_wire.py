@@ -22,6 +22,7 @@ NOT_UNDERSTOOD = 4400
 NOT_FOUND = 4404
 TOO_SLOW = 4408
 TAKEN_OVER = 4409
+NOT_TO_BE_HAD = 4422
 TOO_MANY = 4429
 NOT_READY = 4503
 GAVE_UP = 4500
@@ -56,6 +57,7 @@ class Hello:
     model: str | None = None
     voice: str | None = None
     language: str | None = None
+    tools: tuple[str, ...] | None = None
 
 
 @attrs.frozen

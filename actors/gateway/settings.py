@@ -35,6 +35,8 @@ class Limits:
     tokens_per_user: str = "30/minute"
     tokens_per_address: str = "60/minute"
     calls_per_session: str = "120/minute"
+    words_per_conversation: str = "60/minute"
+    messages_per_conversation: str = "1200/minute"
     requests_per_address: str = "600/minute"
     logins_per_address: str = "5/minute"
     sessions_per_user: int = 5
@@ -57,6 +59,8 @@ class Settings:
     voices: tuple[str, ...] = VOICES
     languages: tuple[str, ...] = LANGUAGES
     tools: tuple[str, ...] | None = None
+    tokens: bool = True
+    operators: tuple[str, ...] = ()
     token_life: float = 1800.0
     token_start: float = 60.0
     token_uses: int = 8
@@ -93,6 +97,14 @@ class Settings:
         for key, rate in attrs.asdict(self.limits).items():
             if isinstance(rate, str):
                 _check_rate(rate, f"{where}.limits.{key}")
+        self._check_proxy(where)
+        if not self.tokens and self.mode == "direct":
+            raise PlanError(f'{where}.tokens is false, and without them nobody can talk; set mode = "relay", too')
+        for origin in self.origins:
+            if not origin.startswith(("http://", "https://")) or origin.count("/") != 2:  # noqa: PLR2004 - of "://"
+                raise PlanError(f'{where}.origins has {origin!r}; write an origin as in "https://app.example"')
+
+    def _check_proxy(self, where: str) -> None:
         for network in self.proxy.trusted:
             try:
                 ipaddress.ip_network(network)
@@ -100,9 +112,8 @@ class Settings:
                 raise PlanError(f"{where}.proxy.trusted has {network!r}, no address or network: {error}") from None
         if self.proxy.user_header and not self.proxy.trusted:
             raise PlanError(f"{where}.proxy names a header but no trusted address; without one anybody could send it")
-        for origin in self.origins:
-            if not origin.startswith(("http://", "https://")) or origin.count("/") != 2:  # noqa: PLR2004 - of "://"
-                raise PlanError(f'{where}.origins has {origin!r}; write an origin as in "https://app.example"')
+        if self.operators and not self.proxy.user_header:
+            raise PlanError(f"{where}.operators names users, and no proxy says who they are; declare it in proxy")
 
     def _times(self) -> dict[str, float]:
         names = ("token_life", "token_start", "session_life", "login_life", "audit_size", "audit_files")

@@ -4,6 +4,7 @@
 machines. Whoever cannot be asked raises Problem 503, so that nothing is allowed that could not be checked.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
@@ -14,7 +15,10 @@ import trio
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
+from actors.gateway.problems import Problem
+
 RELAY = "relay:"
+FRESH = 1.0  # seconds for which what was found of a store's health is told again
 
 
 class Store(Protocol):
@@ -61,6 +65,27 @@ class Store(Protocol):
 
     async def aclose(self) -> None:
         """Lets go of connections."""
+
+
+@attrs.define(eq=False)
+class Pulse:
+    """How the store is, asked once a second at most: whoever wants to know need not be signed in."""
+
+    _told: str = attrs.field(default="", init=False)
+    _until: float = attrs.field(default=-math.inf, init=False)
+    _asking: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+
+    async def feel(self, store: Store) -> str:
+        """Says "well", or what is wrong."""
+        async with self._asking:
+            if trio.current_time() >= self._until:
+                try:
+                    await store.check()
+                    self._told = "well"
+                except Problem as problem:
+                    self._told = problem.detail
+                self._until = trio.current_time() + FRESH
+            return self._told
 
 
 @attrs.define

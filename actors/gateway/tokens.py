@@ -17,7 +17,7 @@ VERSION = "v1alpha"  # the only one in which tokens are made and good
 WITHIN = 10.0  # seconds for the service to make one
 AT_ONCE = 8  # threads that wait for the service
 BUSY = 429
-# What of a setup is the token's, besides whatever else is set: all but `sessionResumption`, since only the page can know
+# What of a setup is the token's, besides whatever else is set: all but `sessionResumption`, as only the page can know
 # its handle. Without a mask the service would take no handle, and every handover would begin with nothing remembered.
 LOCKED = (
     "generationConfig",

@@ -37,8 +37,8 @@ function outcome(status, response) {
   const [kind, content] = Object.entries(response.content ?? {})[0] ?? [];
   const title = make("summary", {}, make("b", {}, status), ` ${response.description} `, make("code", {}, kind ?? ""));
   if (!content) return make("p", {}, ...title.childNodes);
-  const example = content.example ? make("pre", {}, pretty(content.example)) : "";
-  return make("details", {}, title, make("p", {}, "Shape: ", typeOf(content.schema)), example);
+  const examples = Object.values(content.examples ?? {}).map(({ value }) => make("pre", {}, pretty(value)));
+  return make("details", {}, title, make("p", {}, "Shape: ", typeOf(content.schema)), ...examples);
 }
 
 function operation(path, method, one) {

@@ -200,6 +200,46 @@ async def test_a_proxy_on_this_machine_lends_its_nearness_to_nobody(make: Make) 
         assert (await page.post("/api/token")).status_code == 401
 
 
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "X-Real-IP", "Via"])
+async def test_a_proxy_that_nobody_has_declared_makes_nobody_local(make: Make, header: str) -> None:
+    async with make(hosts=["voice.example"]).client(host="voice.example", **{header.replace("-", "_"): "x"}) as page:
+        assert (await page.post("/api/token")).status_code == 401
+        assert (await page.post("/api/revocations", json={"user": "local"})).status_code == 401
+        assert (await page.get("/api/config")).json()["signed_in"] is False
+
+
+async def test_operators_by_a_proxy_may_revoke(make: Make) -> None:
+    house = make(loopback=False, hosts=["voice.example"], proxy=PROXY, operators=["boss"])
+    for user, code in (("anna", 403), ("boss", 200)):
+        headers = {"x_forwarded_user": user, "host": "voice.example"}
+        async with house.client(peer="10.1.2.3", **headers) as page:
+            assert (await page.post("/api/revocations", json={"user": "ben"})).status_code == code
+    async with house.client(peer="192.0.2.7", x_forwarded_user="boss", host="voice.example") as stranger:
+        assert (await stranger.post("/api/revocations", json={"user": "ben"})).status_code == 401
+
+
+async def test_nobody_tries_keys_at_the_revocations(make: Make) -> None:
+    house = make(access_key=KEY, loopback=False, hosts=["voice.example"], proxy=PROXY)
+    headers = {"x_forwarded_user": "anna", "host": "voice.example"}
+    async with house.client(peer="10.1.2.3", **headers) as page:
+
+        async def ask(key: str, address: str) -> int:
+            sent = {"authorization": f"Bearer {key}", "x-forwarded-for": address}
+            return (await page.post("/api/revocations", json={"user": "ben"}, headers=sent)).status_code
+
+        assert await ask(KEY, "192.0.2.1") == 200
+        codes = [await ask(f"a guess of number {number}", f"192.0.2.{number}") for number in range(7)]
+    assert codes == [403] * 5 + [429] * 2
+
+
+async def test_a_scraper_beside_a_proxy_shows_the_key(make: Make) -> None:
+    house = make(access_key=KEY, loopback=False, proxy=PROXY)
+    async with house.client(peer="192.0.2.7", authorization=f"Bearer {KEY}") as scraper:
+        assert (await scraper.get("/metrics")).status_code == 200
+    async with house.client(peer="10.0.0.9", x_forwarded_user="prometheus") as scraper:
+        assert (await scraper.get("/metrics")).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("host", "key", "table", "sentence"),
     [
@@ -207,6 +247,9 @@ async def test_a_proxy_on_this_machine_lends_its_nearness_to_nobody(make: Make) 
         ("192.0.2.1", None, {"proxy": {"trusted": ["10.0.0.1"]}}, "set ASSISTANT_ACCESS_KEY"),
         (EVERYWHERE, "short", {}, "has 5 characters"),
         ("127.0.0.1", "short", {}, "has 5 characters"),
+        ("127.0.0.1", None, {"hosts": ["localhost", "voice.example"]}, "serving voice.example"),
+        ("127.0.0.1", None, {"origins": ["https://app.example"]}, "serving app.example"),
+        ("127.0.0.1", None, {"hosts": ["voice.example"], "proxy": {"trusted": ["127.0.0.1"]}}, "serving voice.example"),
     ],
 )
 def test_what_would_let_everybody_in_is_refused(
@@ -224,6 +267,9 @@ def test_what_would_let_everybody_in_is_refused(
         ("localhost", None, {}),
         (EVERYWHERE, KEY, {}),
         ("::", None, {"proxy": PROXY}),
+        ("127.0.0.1", None, {"hosts": ["localhost"], "origins": ["http://127.0.0.1:9000", "http://[::1]"]}),
+        ("127.0.0.1", KEY, {"hosts": ["voice.example"], "origins": ["https://app.example"]}),
+        ("127.0.0.1", None, {"hosts": ["voice.example"], "proxy": PROXY}),
     ],
 )
 def test_what_lets_in_whom_it_should_is_not(host: str, key: str | None, table: dict[str, Any]) -> None:

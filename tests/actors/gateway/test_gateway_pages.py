@@ -5,7 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import trio
+import trio.testing
 
+from actors.gateway.bodies import Shape
 from actors.gateway.guard import HEADERS
 from actors.gateway.pages import pages
 from actors.gateway.problems import KINDS
@@ -127,6 +130,26 @@ async def test_health_tells_live_and_ready_apart(make: Make) -> None:
         assert away.json()["detail"] == "audit: no more room; gateway: it ends"
 
 
+async def test_health_asks_the_store_once_a_second(
+    make: Make, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, asked = make(), []
+
+    async def check(_self: object) -> None:
+        asked.append(trio.current_time())
+        await trio.sleep(0.2)
+
+    monkeypatch.setattr(type(house.desk.store), "check", check)
+    async with house.client() as page, trio.open_nursery() as nursery:
+        for path in ("/health", "/health/ready", "/health") * 10:
+            nursery.start_soon(page.get, path)
+    assert len(asked) == 1
+    await trio.sleep(1)
+    async with house.client() as page:
+        await page.get("/health")
+    assert len(asked) == 2
+
+
 async def test_numbers_without_contents(make: Make) -> None:
     house = make()
     async with house.client() as page:
@@ -154,4 +177,15 @@ async def test_the_openapi_document_names_every_error_with_an_example(make: Make
             errors = {code: one for code, one in operation["responses"].items() if int(code) >= 400}
             assert errors
             for code, one in errors.items():
-                assert one["content"]["application/problem+json"]["example"]["status"] == int(code)
+                examples = one["content"]["application/problem+json"]["examples"]
+                assert {example["value"]["status"] for example in examples.values()} == {int(code)}
+    for name, schema in document["components"]["schemas"].items():
+        assert schema.get("examples") or name == "Problem", f"{name} has no example"
+
+
+@pytest.mark.parametrize("shape", Shape.__subclasses__())
+def test_every_shape_has_an_example_that_it_takes(shape: type[Shape]) -> None:
+    examples = shape.model_config["json_schema_extra"]["examples"]  # type: ignore[index,call-overload,typeddict-item]
+    assert examples
+    for example in examples:
+        shape.model_validate(example, strict=False)

@@ -20,6 +20,8 @@ from pipeline.errors import PlanError
         ({"limits": {"speed": 1}}, "limits is {'speed': 1}; it must be a table with"),
         ({"proxy": {"trusted": ["nearby"]}}, "proxy.trusted has 'nearby', no address"),
         ({"proxy": {"user_header": "X-User"}}, "names a header but no trusted address"),
+        ({"operators": ["boss"]}, "operators names users, and no proxy"),
+        ({"tokens": False}, "tokens is false, and without them nobody can talk"),
         ({"origins": ["https://a.example/"]}, r"origins has 'https://a.example/'; write an origin"),
         ({"origins": ["*"]}, r"origins has '\*'; write an origin"),
     ],

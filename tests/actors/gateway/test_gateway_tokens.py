@@ -133,7 +133,62 @@ async def test_a_page_renews_its_token_within_its_session(make: Make) -> None:
         assert last.json()["expires_in_s"] == 600
         house.now[0] += 601
         over = await page.post("/api/token", json={"tools": [], "renew": first["session_secret"]})
-        assert over.status_code == 401
+        assert (over.status_code, over.json()["type"]) == (401, "/docs#session-over")
+        forged = await page.post("/api/token", json={"tools": [], "renew": "x" * 43})
+        assert (forged.status_code, forged.json()["type"]) == (401, "/docs#not-signed-in")
+
+
+async def test_a_page_is_told_when_its_session_ends(make: Make) -> None:
+    house = make(session_life=3600.0)
+    async with house.client() as page:
+        first = (await page.post("/api/token")).json()
+        house.now[0] += 1000
+        again = (await page.post("/api/token", json={"renew": first["session_secret"]})).json()
+    assert (first["session_in_s"], again["session_in_s"]) == (3600, 2600)
+
+
+async def test_a_session_that_was_revoked_is_told_so(make: Make) -> None:
+    house = make()
+    async with house.client() as page:
+        token = (await page.post("/api/token")).json()
+        house.now[0] += 1
+        await page.post("/api/revocations", json={"user": "local"})
+        headers = {"authorization": f"Bearer {token['session_secret']}"}
+        beaten = await page.post(f"/api/sessions/{token['session']}/beat", headers=headers)
+    assert (beaten.status_code, beaten.json()["type"]) == (401, "/docs#revoked")
+
+
+async def test_a_gateway_that_only_relays_gives_no_tokens(make: Make) -> None:
+    house = make(mode="relay", tokens=False)
+    async with house.client() as page:
+        assert (await page.post("/api/token")).status_code == 403
+    assert house.mint.made == []
+
+
+async def test_what_the_guard_refuses_is_noted_and_counted(make: Make, tmp_path: Path) -> None:
+    house = make(limits={"requests_per_address": "3/minute"})
+    async with house.client() as page:
+        await page.post("/api/token", headers={"origin": "https://evil.example"})
+        await page.post("/api/token", headers={"host": "evil.example"})
+        for _ in range(4):
+            await page.get("/api/config")
+        await page.post("/api/token")
+    told = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    assert [(line["what"], line["outcome"]) for line in told] == [
+        ("token", "refused"),
+        ("token", "wrong-host"),
+        ("request", "too-often"),
+        ("token", "too-often"),
+    ]
+    assert {line["address"] for line in told} == {"127.0.0.1"}
+    assert house.desk.counts.errors == {"refused": 1, "wrong-host": 1, "too-often": 3}
+    assert house.desk.counts.tokens_refused == 3
+
+
+async def test_a_refused_model_is_named_only_if_it_is_one(make: Make, tmp_path: Path) -> None:
+    async with make().client() as page:
+        await page.post("/api/token", json={"model": "a" * 100})
+    assert json.loads((tmp_path / "audit.jsonl").read_text())["model"] == "another"
 
 
 async def test_the_audit_log_tells_who_and_which_and_no_secret(make: Make, tmp_path: Path) -> None:
@@ -146,7 +201,8 @@ async def test_the_audit_log_tells_who_and_which_and_no_secret(make: Make, tmp_p
     assert given.items() >= {"what": "token", "user": "local", "address": "127.0.0.1", "outcome": "given"}.items()
     assert given["expires"] == token["expires_at"]
     assert given["model"] == "gemini-3.8-live"
-    assert refused["outcome"] == "not-allowed"
+    wanted = {"outcome": "not-allowed", "user": "local", "model": "gemini-3.8-live", "address": "127.0.0.1"}
+    assert refused.items() >= wanted.items()
     assert token["token"] not in text
     assert token["session_secret"] not in text
 

@@ -1,7 +1,8 @@
 """Pages without browsers: a socket in memory, a speaker that plays by the clock, a recording as microphone."""
 
 import math
-from collections.abc import AsyncIterator, Callable
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,19 +22,27 @@ from actors.emulator.service import Service
 from actors.emulator.settings import Settings
 from actors.emulator.voice import Voice
 from actors.gateway import relay_wire as wire
-from actors.gateway.problems import Problem
+from actors.gateway.access import Door, User
+from actors.gateway.audit import Audit
+from actors.gateway.counts import Counts
+from actors.gateway.credentials import Signer
+from actors.gateway.desk import Desk, Visit
+from actors.gateway.offer import Offer
 from actors.gateway.relay import Relay
 from actors.gateway.relay_talk import SocketGone
 from actors.gateway.settings import Settings as GatewaySettings
 from actors.gateway.store import Memory
+from actors.gateway.tokens import Mint
 from pipeline import Plan
 from pipeline.environment import Environment
 from pipeline.events import Bus
+from tools.toolbox import Toolbox
 
 FIXTURES = Path(__file__).parents[3] / "fixtures"
 BLOCK = 640
 STEP = 0.04
 LOUD = 500
+WALL = 1_800_000_000.0  # wall time when a test begins
 
 
 def spoken(name: str) -> bytes:
@@ -190,31 +199,29 @@ def place(needle: bytes, haystack: bytes) -> float:
     return float(there @ small[: len(there)] / (np.linalg.norm(there) * np.linalg.norm(small) + 1e-9))
 
 
-@attrs.define
-class Agreed:
-    model: str = "gemini-3.8-live"
-    config: dict[str, Any] = attrs.field(factory=dict)
+def desk_of(plan: Callable[[], Plan], folder: Path, **settings: Any) -> Desk:
+    """A desk on virtual time whose conversations have this plan."""
 
+    def clock() -> float:
+        return WALL + trio.current_time()
 
-@attrs.define
-class Offer:
-    def agree(self, wish: Any) -> Agreed:
-        if wish.voice == "Nobody":
-            raise Problem("not-allowed", "There is no such voice.")
-        return Agreed()
-
-
-@attrs.define(eq=False)
-class Desk:
-    """As much of the desk as the relay looks at."""
-
-    conversation_plan: Callable[[], Plan]
-    store: Memory = attrs.field(factory=Memory)
-    environment: Environment = attrs.field(factory=Environment)
-    bus: Bus = attrs.field(factory=Bus)
-    offer: Offer = attrs.field(factory=Offer)
-    settings: GatewaySettings = attrs.field(factory=GatewaySettings)
-    closing: trio.Event = attrs.field(factory=trio.Event)
+    found, bus = GatewaySettings.of(settings), Bus()
+    offered = Toolbox({"use": plan().table("tools").get("use", []), "google_search": True}, folder)
+    return Desk(
+        conversation_plan=plan,
+        environment=Environment(),
+        bus=bus,
+        settings=found,
+        store=Memory(clock),
+        audit=Audit(folder / "audit.jsonl", bus),
+        counts=Counts(),
+        door=Door(found),
+        offer=Offer(found, plan().table("live"), offered),
+        mint=Mint("key"),
+        signer=Signer.of(None),
+        live_url="ws://far.end",
+        clock=clock,
+    )
 
 
 @attrs.define(eq=False)
@@ -249,7 +256,7 @@ class House:
 
     def another(self) -> "House":
         """A second gateway with the same store."""
-        return attrs.evolve(self, relay=Relay(self.desk, kept_for=self.relay.kept_for, threads=False), sockets=[])  # type: ignore[arg-type]
+        return attrs.evolve(self, relay=Relay(self.desk, kept_for=self.relay.kept_for, threads=False), sockets=[])
 
     async def connect(self, browser: Browser, *, slow: float = 0.0) -> Wire:
         """Opens a socket for a page and has it say hello."""
@@ -264,9 +271,25 @@ class House:
         return socket
 
     async def _serve(self, socket: Wire) -> None:
-        await socket.close(*await self.relay.serve(socket, self.user))
+        visit = self.visit()
+        with visit.scope:
+            await socket.close(*await self.relay.serve(socket, visit))
+        if visit.scope.cancelled_caught:
+            await socket.close(visit.code, visit.reason)
+        self.desk.visits.pop(visit.id, None)
         socket.outgoing.close()
         socket.incoming.close()
+
+    def visit(self, **more: Any) -> Visit:
+        """A socket of this user's that the desk has let in."""
+        made = Visit(secrets.token_hex(4), User(self.user, "key"), "192.0.2.1", "relay", self.desk.clock(), **more)
+        self.desk.visits[made.id] = made
+        return made
+
+    @property
+    def audit(self) -> list[dict[str, Any]]:
+        assert self.desk.audit.path is not None
+        return [msgspec.json.decode(line) for line in self.desk.audit.path.read_bytes().splitlines()]
 
     async def _read(self, browser: Browser, theirs: trio.MemoryReceiveChannel[str | bytes]) -> None:
         async for frame in theirs:
@@ -294,11 +317,15 @@ def voice() -> Voice:
 
 
 @pytest.fixture
-def relaying(hearing: Hearing, voice: Voice, tmp_path: Path) -> Callable[..., Any]:
-    """Gives `async with relaying(kept_for=...) as house`."""
+def relaying(hearing: Hearing, voice: Voice, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Gives `async with relaying(kept_for=..., plan={...}, **settings) as house`; `plan` lies over the tests' own."""
+    desks: list[Desk] = []
 
     @asynccontextmanager
-    async def start(kept_for: float = 120.0) -> AsyncIterator[House]:
+    async def start(
+        kept_for: float = 120.0, plan: dict[str, Any] | None = None, **settings: Any
+    ) -> AsyncIterator[House]:
+        over = plan or {}
         service = Service(Settings(threads=False), voice, hearing)
         seen: list[Observed] = []
         service.observe = seen.append
@@ -310,19 +337,24 @@ def relaying(hearing: Hearing, voice: Voice, tmp_path: Path) -> Callable[..., An
                 await trio.lowlevel.checkpoint()
                 return ours
 
-            def plan() -> Plan:
+            def planned() -> Plan:
                 made = Plan.load(folder=tmp_path)
                 made.set("tools.use", [])
                 made.set("actors.vad.use", "actors.vad:Energy")
                 made.set("actors.connection", {"endpoint": "ws://far.end", "threads": False, "dial": dial})
                 made.set("state.toolbox", {"inline": True})
+                for key, value in over.items():
+                    made.set(key, value)
                 return made
 
-            desk = Desk(plan)
-            relay = Relay(desk, kept_for=kept_for, threads=False)  # type: ignore[arg-type]  # as much of a desk as it looks at
+            desk = desk_of(planned, tmp_path, **settings)
+            desks.append(desk)
+            relay = Relay(desk, kept_for=kept_for, threads=False)
             await nursery.start(relay.run)
             yield House(desk, relay, nursery, seen)
             service.close()
             nursery.cancel_scope.cancel("the test is over")
 
-    return start
+    yield start
+    for desk in desks:
+        desk.audit.close()

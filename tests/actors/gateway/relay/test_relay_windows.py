@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import attrs
 import msgspec
 import pytest
 import trio
@@ -42,7 +41,7 @@ async def test_a_page_that_goes_before_the_conversation_stands_is_away(
 ) -> None:
     async with relaying() as house:
         hello = wire.Hello()
-        talk, _ = await house.relay._begun(hello, "somebody")
+        talk, _ = await house.relay._begun(hello, house.visit())
         with trio.CancelScope() as scope:
             scope.cancel("its visit is over")
             await talk.attend(None, hello, {})
@@ -64,7 +63,7 @@ async def test_two_sockets_that_come_for_one_conversation_find_the_same(
 
         async def come() -> None:
             hello = wire.Hello(page.kept["session"], page.kept["secret"])
-            found.append((await other.relay._found(hello, "somebody"))[0])
+            found.append((await other.relay._found(hello, house.visit()))[0])
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(come)
@@ -72,30 +71,17 @@ async def test_two_sockets_that_come_for_one_conversation_find_the_same(
         assert found[0] is found[1]
 
 
-@attrs.define
-class Visit:
-    """As much of a visit as the relay looks at."""
-
-    code: int = 1000
-    reason: str = ""
-    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
-
-    def beat(self, turns: int, latency_ms: list[float]) -> None:
-        pass
-
-
 @pytest.mark.parametrize(("code", "over"), [(1000, True), (REVOKED, True), (GOING_AWAY, False)])
 async def test_a_visit_that_may_not_go_on_ends_the_conversation(
     relaying: Relaying, autojump_clock: trio.testing.MockClock, code: int, over: bool
 ) -> None:
-    async with relaying() as house:
+    async with relaying(session_life=5.0) as house:  # the time of a session; its code is settled after it
         sending, incoming = trio.open_memory_channel[str | bytes](1)
         outgoing, _told = trio.open_memory_channel[str | bytes](1000)
         sending.send_nowait(wire.say("hello"))
-        visit = Visit(code)
-        visit.scope.deadline = trio.current_time() + 5  # the time of a session; its code is settled after it
+        visit = house.visit(code=code)
         with visit.scope:
-            await house.relay.serve(house.socket(incoming, outgoing), "somebody", visit)
+            await house.relay.serve(house.socket(incoming, outgoing), visit)
         await trio.sleep(0.5)
         assert (not house.relay.talks) is over
 
