@@ -109,7 +109,11 @@ class Guard:
             await response(scope, receive, answer.send)
             return
         websocket = WebSocket(scope, receive, answer.send)
-        await websocket.send_denial_response(response)
+        if problem.slug != "too-often":
+            await websocket.send_denial_response(response)
+            return
+        await websocket.accept()  # a page reads no status, and would take the gateway for gone
+        await websocket.close(4000 + problem.status, problem.farewell)
 
     def _note(self, problem: Problem, scope: Scope, caller: Caller | None) -> None:
         """Counts a refusal, and puts it into the audit log, under what was asked for."""

@@ -69,6 +69,12 @@ class Problem(AssistantError):
             told["retry_after"] = self.retry_after
         return told | self.extras
 
+    @property
+    def farewell(self) -> str:
+        """What a WebSocket is closed with, since pages read no header of it: the detail, and when to come back."""
+        wait = f"; retry after {self.retry_after}" if self.retry_after is not None else ""
+        return self.detail + wait
+
     def response(self) -> Response:
         """Gives the answer to send."""
         headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}

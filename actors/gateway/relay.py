@@ -108,7 +108,7 @@ class Relay:
         except Problem as problem:
             more = {"user": visit.user.name, "model": hello.model, "kind": visit.kind}
             self.desk.refuse("session.begin", visit.address, problem, **more)
-            return REFUSALS.get(problem.slug, wire.NOT_FOUND), _worded(problem)
+            return REFUSALS.get(problem.slug, wire.NOT_FOUND), problem.farewell
         self.desk.settle(visit, talk.since)
         talk.note = lambda turns, ms: visit.beat(turns, [] if ms is None else [ms])
         welcome: dict[str, object] = {"session": talk.id, "secret": secret, "kept_for": self.kept_for}
@@ -130,7 +130,7 @@ class Relay:
             async with desk.visit(websocket, "relay") as visit:
                 await socket.close(*await self.serve(socket, visit))
         except Problem as problem:
-            await socket.close(4000 + problem.status, _worded(problem))
+            await socket.close(4000 + problem.status, problem.farewell)
 
     # -- conversations ---------------------------------------------------------------------------------------
 
@@ -300,11 +300,6 @@ class Relay:
             except Problem as problem:
                 if problem.slug in OVER and talk.away:
                     talk.end(problem.detail)
-
-
-def _worded(problem: Problem) -> str:
-    wait = f"; retry after {problem.retry_after}" if problem.retry_after is not None else ""
-    return problem.detail + wait
 
 
 @attrs.frozen

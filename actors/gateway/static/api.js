@@ -55,6 +55,7 @@ export async function token(wish, before = null) {
     socketUrl: `${given.ws_url}?access_token=${given.token}`,
     life: given.expires_in_s,
     expires: now + given.expires_in_s,
+    sessionEnds: now + given.session_in_s,
     startBefore: now + given.start_in_s,
     setup: given.setup,
     takesHistory: !/extended-thinking|3\.1-flash/.test(given.model),

@@ -8,6 +8,8 @@ import { Relay } from './relay/relay.js';
 
 const SILENT_AFTER = 8000; // milliseconds without any sound, after which a microphone is doubted; a real one hisses
 
+const OVER = ['session-over', 'revoked'];
+
 /** What this browser cannot do, at all or for a page that came by this address. */
 class Unsupported extends Error {
   kind = globalThis.isSecureContext ? 'unsupported' : 'insecure';
@@ -135,7 +137,12 @@ export class Talk {
     if (!token) return;
     const told = this.since;
     this.since = { turns: 0, latency_ms: [], errors: 0 };
-    await api.beat(token, told).catch(() => {});
+    await api.beat(token, told).catch((error) => this.#toldOff(error));
+  }
+
+  /** A sign of life that fails is of no matter, unless the gateway says that the session is over. */
+  #toldOff(error) {
+    if (!this.over && OVER.includes(error.kind)) this.onfailed(error);
   }
 
   async #farewell() {

@@ -189,3 +189,32 @@ def test_every_shape_has_an_example_that_it_takes(shape: type[Shape]) -> None:
     assert examples
     for example in examples:
         shape.model_validate(example, strict=False)
+
+
+async def test_a_socket_from_an_address_with_too_many_requests_is_told_in_a_close_frame(make: Make) -> None:
+    house, told = make(limits={"requests_per_address": "1/minute"}), []
+
+    async def receive() -> dict[str, str]:
+        await trio.lowlevel.checkpoint()
+        return {"type": "websocket.connect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        await trio.lowlevel.checkpoint()
+        told.append(message)
+
+    scope = {
+        "type": "websocket",
+        "path": "/api/relay",
+        "headers": [(b"host", b"localhost:8000")],
+        "client": ("127.0.0.1", 1),
+        "scheme": "ws",
+        "query_string": b"",
+        "subprotocols": [],
+    }
+    async with house.client() as page:
+        await page.get("/api/config")
+    await house.app(scope, receive, send)
+    accepted, closed = told
+    assert accepted["type"] == "websocket.accept"
+    assert closed["code"] == 4429
+    assert re.search(r"retry after \d+$", closed["reason"])

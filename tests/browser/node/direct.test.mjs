@@ -56,9 +56,10 @@ class Far {
 
 /** A conversation, its gateway and its time. */
 class Scene {
-  constructor(t, { life = LIFE, refuse = null } = {}) {
+  constructor(t, { life = LIFE, refuse = null, session = Infinity } = {}) {
     t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
     Far.all = [];
+    const sessionEnds = 1000 + session;
     Object.assign(this, { t, now: 1000, tokens: 0, events: [], played: [], failed: null, refuse });
     const api = {
       token: async (_wish, before) => {
@@ -66,8 +67,9 @@ class Scene {
         this.tokens += 1;
         this.renewed = before;
         const name = `token-${this.tokens}`;
+        const expires = Math.min(this.now + life, sessionEnds);
         return {
-          name, socketUrl: `ws://live/?access_token=${name}`, life, expires: this.now + life, startBefore: this.now + 60,
+          name, socketUrl: `ws://live/?access_token=${name}`, life: expires - this.now, expires, sessionEnds, startBefore: this.now + 60,
           setup: { model: 'models/m' }, takesHistory: true, session: 's', secret: 'x',
         };
       },
@@ -214,6 +216,26 @@ test('the token is renewed five minutes before its end, at a turn boundary, with
   assert.equal(Far.last.url, 'ws://live/?access_token=token-2');
   scene.accept();
   assert.equal(scene.told('error').length, 0);
+});
+
+test('near the end of its session the token is renewed no more, and the end is told as such', async (t) => {
+  const scene = new Scene(t, { session: LIFE + 600 });
+  await scene.begin();
+  scene.handle('h1');
+  await scene.pass(LIFE - 290);
+  assert.equal(scene.tokens, 2);
+  scene.accept();
+  scene.handle('h2');
+  await scene.pass(600 + 280);
+  assert.equal(scene.tokens, 2, 'no token could live longer');
+  assert.equal(scene.failed, null);
+  Far.last.breaks();
+  await scene.settle();
+  scene.accept();
+  assert.equal(scene.tokens, 2, 'it is good for another link, too');
+  await scene.pass(12);
+  assert.equal(scene.tokens, 2);
+  assert.equal(scene.failed.kind, 'session-over');
 });
 
 test('a service that never lets go of a turn loses the link before the token ends', async (t) => {

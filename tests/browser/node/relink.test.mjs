@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { soundFrame } from '../../../actors/gateway/static/relay/frames.js';
+import { PROBLEMS } from '../../../actors/gateway/static/ui/words.js';
 import { Relay } from '../../../actors/gateway/static/relay/relay.js';
 
 globalThis.location ??= new URL('http://localhost/');
@@ -105,3 +106,13 @@ test('what the old conversation played counts for nothing in a new one', async (
   relay.report({ position: 1200, underruns: 0 });
   assert.equal(Math.max(...socket.sent.filter(({ type }) => type === 'heard').map(({ position }) => position)), 1200);
 });
+
+for (const [code, kind] of [[4001, 'revoked'], [4002, 'session-over'], [4422, 'not-allowed'], [4429, 'too-often']]) {
+  test(`a conversation that is closed with ${code} is ${kind}`, async (t) => {
+    const { failures } = await standing(t);
+    Far.all[0].breaks(code, 'why; retry after 7');
+    await settled();
+    assert.deepEqual(failures.map((failure) => [failure.kind, failure.retryAfter]), [[kind, 7]]);
+    assert.ok(PROBLEMS[kind], 'there are words for it');
+  });
+}

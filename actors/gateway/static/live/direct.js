@@ -173,10 +173,16 @@ export class Direct {
 
   async #haveToken() {
     const left = this.token ? this.token.expires - this.clock() : 0;
+    if (this.#last && left <= LEAVE_MARGIN + 1) throw timeUp();
     const tooLate = this.session.handle === null && this.token && this.token.startBefore < this.clock() + 2;
-    if (left > RENEW_AHEAD / 2 && !tooLate) return;
+    if ((left > RENEW_AHEAD / 2 || this.#last) && !tooLate) return;
     const shortLived = this.token && this.token.life < RENEW_AHEAD && left > LEAVE_MARGIN && !tooLate;
     if (!shortLived) this.token = await this.api.token(this.wish, this.token);
+  }
+
+  /** Whether no token of this session can outlive the present one. */
+  get #last() {
+    return Boolean(this.token) && this.token.expires >= this.token.sessionEnds - 1;
   }
 
   #linked(link, { handle, attempt, since }) {
@@ -190,7 +196,7 @@ export class Direct {
       this.tell({ event: 'session.resumed', attempt, gap_ms: gap, replayed_ms: replayed, lost_ms: lostMs, fresh: !resumed });
     }
     this.known = true;
-    this.leaveAt = this.token.expires - LEAVE_MARGIN;
+    this.leaveAt = this.#last ? Infinity : this.token.expires - LEAVE_MARGIN;
     this.started?.();
     this.#pump();
   }
@@ -211,6 +217,7 @@ export class Direct {
     const now = this.clock();
     this.#pump();
     if (this.session.mute(now)) return this.#leave(link, 'the service leaves everything unanswered');
+    if (this.#last && now >= this.token.expires - LEAVE_MARGIN) return this.#leave(link, 'the time of this session is up');
     const boundary = this.session.idle && this.session.resumable;
     if (now >= this.leaveAt - LEAVE_MARGIN || (boundary && this.#wantsToLeave(now))) {
       this.#leave(link, 'ahead of the service going away');
@@ -221,6 +228,7 @@ export class Direct {
   /** Whether goAway was said, or the token nears its end and its successor is here. */
   #wantsToLeave(now) {
     if (this.leaveAt < this.token.expires - LEAVE_MARGIN) return true;
+    if (this.#last) return false;
     const ahead = Math.min(RENEW_AHEAD, this.token.life / 2);
     if (this.token.expires - now > ahead) return false;
     this.#renew();
@@ -335,4 +343,8 @@ export class Direct {
   do_leave({ within }) {
     this.leaveAt = Math.min(this.leaveAt, this.clock() + Math.max(within, LEAVE_MARGIN));
   }
+}
+
+function timeUp() {
+  return Object.assign(new Error('the time of this session is up'), { kind: 'session-over' });
 }

@@ -18,7 +18,15 @@ const TURN = 0; // the gateway numbers by position: to the speaker all of it is 
 const KEPT = 'relay'; // where the session's name and secret survive a reload, in this tab alone
 const GOES_ON = new Set([1001, 1005, 1006, 1011, 1012, 4408]);
 const NOT_READY = 4503; // a store that is away for a moment must not cost a conversation that stands
-const KINDS = { 4401: 'not-signed-in', 4429: 'too-often', 4503: 'not-ready', 4409: 'elsewhere', 4001: 'revoked', 4002: 'time-up' };
+const KINDS = {
+  4001: 'revoked',
+  4002: 'session-over',
+  4401: 'not-signed-in',
+  4409: 'elsewhere',
+  4422: 'not-allowed',
+  4429: 'too-often',
+  4503: 'not-ready',
+};
 
 /** Gives the conversation that this tab had before it was reloaded, null if none. */
 export function remembered() {

@@ -36,7 +36,7 @@ export const PROBLEMS = {
   service: ['The service ended the conversation', 'Connect again to begin a new one.'],
   elsewhere: ['The conversation goes on in another window', 'Close that window, or go on there.'],
   revoked: ['Your sessions were ended', 'Whoever runs this gateway has ended them.'],
-  'time-up': ['The time of this conversation is up', 'Connect again to begin a new one.'],
+  'session-over': ['The time of this conversation is up', 'Connect again to begin a new one.'],
   unknown: ['Something went wrong', 'Try again. If it stays like this, tell whoever runs this gateway.'],
 };
 
