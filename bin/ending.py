@@ -30,7 +30,7 @@ class Ending:
 
     def feed(self, event: e.Event) -> None:
         """Takes the next event."""
-        if isinstance(event, e.Usage | e.Notice | e.Dropped):
+        if isinstance(event, e.Usage | e.Notice | e.Dropped | e.Unanswered):
             return
         self._last = event.at
         self._hear(event)

@@ -22,6 +22,7 @@ TRANSCRIPTS: Content = "transcripts"
 FULL: Content = "full"
 _ORDER: tuple[Content, ...] = (NONE, TRANSCRIPTS, FULL)
 WITHHELD = "[withheld]"
+EARLY = 0.05  # seconds by which a measurement may come before its time: half of the shortest way between two
 
 
 # The mark of an event's field that only listeners from that level of content on may have: what was said and asked for,
@@ -89,18 +90,26 @@ class Subscription:
     gauges: float | None = None
     lost: int = 0
     _waiting: deque[Event] = attrs.field(factory=deque, init=False)
+    _measured: float = attrs.field(default=-math.inf, init=False)  # when the last measurement came
     _wake: trio.Event = attrs.field(factory=trio.Event, init=False)
     _closed: bool = attrs.field(default=False, init=False)
 
     def put(self, event: Event) -> None:
         """Takes an event if there is room; called by the bus."""
-        if self._closed or (event.passing and self.gauges is None):
+        if self._closed or (event.passing and not self._wants(event.at)):
             return
         if len(self._waiting) >= self.capacity:
             self.lost += 1
             return
         self._waiting.append(permitted(event, self.content))
         self._wake.set()
+
+    def _wants(self, at: float) -> bool:
+        """Whether a measurement of that time is wanted: others may have asked for more of them."""
+        if self.gauges is None or at - self._measured < self.gauges - EARLY:
+            return False
+        self._measured = at
+        return True
 
     def close(self) -> None:
         """Ends the iteration once what is waiting has been read."""
@@ -153,8 +162,7 @@ class Bus:
     def subscribe(self, capacity: int = 4096, *, content: Content = FULL, gauges: float | None = None) -> Subscription:
         """Starts listening from now on; `capacity` events may wait. On a closed bus the iteration ends at once.
 
-        With `gauges` measurements come, too: at least that many seconds apart, and more often only where another
-        listener has asked for more.
+        With `gauges` measurements come, too, about that many seconds apart.
         """
         listener = Subscription(capacity, content, gauges)
         if self._closed:

@@ -14,6 +14,10 @@ from pipeline.bus import INSIDES, WORDS
 from pipeline.bus import Bus as Bus  # noqa: PLC0414 - whoever speaks of events speaks of the bus
 from pipeline.bus import Event as Event  # noqa: PLC0414
 from pipeline.bus import Subscription as Subscription  # noqa: PLC0414
+from pipeline.measures import ActorGauge as ActorGauge  # noqa: PLC0414
+from pipeline.measures import EdgeGauge as EdgeGauge  # noqa: PLC0414
+from pipeline.measures import Gauges as Gauges  # noqa: PLC0414
+from pipeline.measures import Level as Level  # noqa: PLC0414
 
 
 @attrs.frozen
@@ -102,15 +106,20 @@ class UserEnded(Event):
 
 @attrs.frozen
 class FirstAudio(Event):
-    """The first sample of a reply left the speaker; `latency_ms` since the user's last speech sample."""
+    """The first sample of a reply left the speaker; `latency_ms` since the user's last speech sample.
+
+    That sample is `asked_ms` after the microphone's first: the `at_ms` of the `turn.user_end` that the reply answers.
+    """
 
     name: ClassVar[str] = "turn.first_audio"
     turn: int
     latency_ms: float | None
+    asked_ms: float | None = None
 
     def fields(self) -> dict[str, object]:
-        """Gives both fields always: an unknown latency is null and not left out."""
-        return {"turn": self.turn, "latency_ms": self.latency_ms}
+        """Gives the latency always: an unknown one is null and not left out."""
+        asked = {} if self.asked_ms is None else {"asked_ms": self.asked_ms}
+        return {"turn": self.turn, "latency_ms": self.latency_ms, **asked}
 
 
 # The way from the user's last speech sample to the reply's first sample at the speaker, in order.
@@ -150,12 +159,41 @@ class TurnInterrupted(Event):
 
 @attrs.frozen
 class TurnEnded(Event):
-    """A reply is over: played to its end (`completed`), `interrupted`, or `failed`."""
+    """A reply is over: played to its end (`completed`), `interrupted`, or `failed`.
+
+    `underruns` is how often its sound ran dry at the speaker and left a hole.
+    """
 
     name: ClassVar[str] = "turn.end"
     turn: int
     heard_ms: float
     outcome: str
+    underruns: int = 0
+
+
+HELD = {
+    "gate": "it has not come through the gate",
+    "uplink": "it waits for a link",
+    "service": "the service has it and says nothing",
+}
+
+
+@attrs.frozen
+class Unanswered(Event):
+    """What the user said up to `at_ms` has got no reply and no tool call for `ms`; `where` is how far it has come.
+
+    gate: it has not reached the uplink; uplink: it is not on the wire, or on one that is lost; service: it is sent.
+    """
+
+    name: ClassVar[str] = "turn.unanswered"
+    at_ms: float
+    where: str
+    ms: float
+
+    @property
+    def why(self) -> str:
+        """The same in words."""
+        return HELD.get(self.where, self.where)
 
 
 @attrs.frozen
@@ -267,6 +305,11 @@ class ActorRestarted(Event):
     error: str | None = attrs.field(default=None, metadata=WORDS)
     where: str | None = None
 
+    @property
+    def asked(self) -> bool:
+        """Whether someone asked for it; what a crash said may be withheld, and its line never is."""
+        return self.error is None and self.where is None
+
 
 ENDS = "the conversation ends"  # the action of the one trouble after which there is nothing more
 
@@ -327,60 +370,6 @@ class ListenerLost(Event):
     name: ClassVar[str] = "telemetry.lost"
     listener: str
     lost: int
-
-
-@attrs.frozen
-class Level:
-    """How loud a block of sound is, in dB below full scale: its highest sample and its average power."""
-
-    peak: float
-    rms: float
-
-
-@attrs.frozen
-class EdgeGauge:
-    """An edge at a moment: messages waiting, what they weigh of its capacity, and since it was opened, the drops.
-
-    `age` is how many seconds the oldest message has waited, to the measurement before.
-    """
-
-    waiting: int
-    held: float
-    capacity: float
-    unit: str
-    age: float
-    dropped: int
-    dropped_ms: float
-
-
-@attrs.frozen
-class ActorGauge:
-    """An actor under supervision at a moment."""
-
-    state: str
-    restarts: int
-
-
-@attrs.frozen
-class Gauges(Event):
-    """The house at a moment, for those who ask for it (`Bus.subscribe`); a level is None where there is no sound.
-
-    `longest_step_ms` is the longest time one task kept the loop since the measurement before; `underruns` counts how
-    often a reply has run dry at the speaker since the conversation began.
-    """
-
-    name: ClassVar[str] = "gauges"
-    passing: ClassVar[bool] = True
-    microphone: Level | None
-    speaker: Level | None
-    edges: Mapping[str, EdgeGauge]
-    actors: Mapping[str, ActorGauge]
-    longest_step_ms: float
-    underruns: int
-
-    def fields(self) -> dict[str, object]:
-        """Gives every field, as plain tables."""
-        return attrs.asdict(self, filter=lambda field, _: field.name != "at")
 
 
 def milliseconds(seconds: float) -> float:

@@ -125,6 +125,7 @@ _SHOWN: dict[type, Callable[[Lines, Any], Iterator[str]]] = {
             f"silent {event.silent_after_ms:.0f} ms after the word came"
         )
     ),
+    e.Unanswered: _one(lambda event: f"     reply  none after {event.ms / 1000:.0f} s: {event.why}"),
     e.GoingAway: _one(lambda event: f"     link   the service will leave in {event.left_ms / 1000:.0f} s"),
     e.ActorRestarted: _one(
         lambda event: (

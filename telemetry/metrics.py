@@ -42,6 +42,7 @@ class _Family:
         self.part = histogram("turn_part_seconds", "The parts of that latency", WIDE, "part")
         self.to_wire = histogram("mic_to_wire_seconds", "From the last word to the socket", SHORT)
         self.turns = counter("turns", "Replies that are over", "outcome")
+        self.unanswered = counter("unanswered", "Times the user got no reply", "where")
         self.heard = counter("heard_seconds", "Reply sound that was heard")
         self.silence = histogram("interruption_silence_seconds", "From the word on the wire to silence", SHORT)
         self.gap = histogram("reconnect_gap_seconds", "Without a link, until it stood again", WIDE)
@@ -57,7 +58,7 @@ class _Family:
         self.waiting = gauge("edge_messages", "Messages that wait on an edge", "edge")
         self.fill = gauge("edge_fill_ratio", "How full an edge is, 0 to 1", "edge")
         self.age = gauge("edge_age_seconds", "How long the oldest message has waited", "edge")
-        self.restarts = counter("restarts", "Actors started again", "actor")
+        self.restarts = counter("restarts", "Actors started again", "actor", "cause")
         self.troubles = counter("troubles", "What went wrong while the conversation went on", "code")
         self.step = gauge("loop_longest_step_seconds", "The longest step of one task in the last second")
         self.stalls = counter("loop_stalls", "Steps that kept all else waiting for 50 ms or more")
@@ -182,8 +183,11 @@ class Metrics:
         e.Dropped: _dropped,
         e.Gauges: _measured,
         e.SessionStateChanged: lambda _, event, to: to.linked.set(event.to in UP),
-        e.ActorRestarted: lambda _, event, to: to.restarts.labels(event.actor).inc(),
+        e.ActorRestarted: lambda _, event, to: to.restarts.labels(
+            event.actor, "asked" if event.asked else "crash"
+        ).inc(),
         e.Trouble: lambda self, event, to: to.troubles.labels(self._named(str(event.code))).inc(),
+        e.Unanswered: lambda _, event, to: to.unanswered.labels(event.where).inc(),
         e.LoopStalled: lambda _, _event, to: to.stalls.inc(),
         e.TokenRefreshed: lambda _, event, to: to.refreshes.labels(event.outcome).inc(),
         e.ListenerLost: lambda _, event, to: to.missed.labels(event.listener).inc(event.lost),

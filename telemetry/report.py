@@ -8,17 +8,21 @@ import base64
 import hashlib
 import json
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from html import escape
 from pathlib import Path
 from string import Template
 
-from pipeline.errors import BadRecording
+from pipeline.errors import BadRecording, PlanError
 from pipeline.events import PARTS
+from pipeline.plan import Plan
+from pipeline.sections import Telemetry, price_of, section_of
 from telemetry.report_charts import depth, distributions, table, timeline, waterfall
 from telemetry.report_sound import Sound, sound_of
 from telemetry.report_story import Story, Turn, quantile
+from telemetry.tape_folder import PLAN
 from telemetry.tape_reading import Taped
 
 CONTROLS = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")  # no page may hold these
@@ -64,16 +68,30 @@ def _summary(taped: Taped, story: Story) -> str:
         "lasted": _clock(taped.seconds),
         "turns": str(len(story.turns)),
         "median latency": f"{quantile(latencies, 0.5):.0f} ms" if latencies else "unknown",
+        "without a reply": str(len(story.unanswered)),
         "interruptions": str(len(story.interruptions)),
         "tool calls": str(len(story.tools)),
         "reconnects": str(len(story.resumed)),
         "faults": str(len(story.faults)),
         "tokens": f"{story.tokens:,}".replace(",", "\u202f") if story.tokens else "unknown",
+        "cost": _cost(taped, story),
     }
     cut = "" if taped.whole else '<p class="warning">This recording has no end: the program was stopped hard.</p>'
     if taped.lost:
         cut += f'<p class="warning">It is not whole: the disk was too slow for {taped.lost} pieces of it.</p>'
     return cut + "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(fact)}</dd></div>" for name, fact in facts.items())
+
+
+def _cost(taped: Taped, story: Story) -> str:
+    """Says what the tokens cost by the recorded plan's prices: unknown where one of them is missing."""
+    try:
+        plan = Plan({}, folder=taped.path)
+        plan.merge(tomllib.loads(taped.plan), PLAN)
+        price = price_of(str(plan.table("live").get("model", "")), section_of(plan, "telemetry", Telemetry).prices)
+    except (tomllib.TOMLDecodeError, PlanError):
+        price = None
+    cost = story.used.cost(price) if story.used.total else None
+    return "unknown" if cost is None or price is None else f"{cost:.4f} {price.unit}"
 
 
 def _sound(taped: Taped) -> tuple[Sound | None, str]:
@@ -104,6 +122,7 @@ def _turns(story: Story) -> str:
 def _turn(turn: Turn, longest: float) -> str:
     latency = "latency unknown" if turn.latency_ms is None else f"{turn.latency_ms:.0f} ms"
     silent = "" if turn.silent_after_ms is None else f", silent {turn.silent_after_ms:.0f} ms after the word came"
+    silent += f", ran dry at the speaker {turn.underruns} times" if turn.underruns else ""
     said = "".join(f'<p class="{who}">{escape(turn.said[who])}</p>' for who in ("user", "model") if turn.said.get(who))
     tools = "".join(
         f'<p class="call">{_seek(tool.begin)} <code>{escape(tool.name)}({escape(_arguments(tool.args))})</code> '

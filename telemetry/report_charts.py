@@ -10,6 +10,8 @@ Scale = Callable[[float], float]
 WIDE = 1000  # the units that stand for the whole width
 LANES = {"user": 40, "assistant": 120}  # where the two voices' middle lines are, of 160
 HIGH = 34
+LEAST = 4.0  # units that a part of unknown length takes at least, so that it is seen
+ROUNDING = 1.0  # ms by which parts that are rounded may miss the whole
 
 
 def timeline(story: Story, seconds: float, sound: Sound | None, sound_at: float) -> str:
@@ -38,15 +40,26 @@ def timeline(story: Story, seconds: float, sound: Sound | None, sound_at: float)
 
 
 def waterfall(turn: Turn, longest: float) -> str:
-    """Draws where a turn's time went, on the scale of the longest one."""
-    begin, drawn = 0.0, []
+    """Draws where a turn's time went, on the scale of the longest one.
+
+    What the known parts leave of it belongs to the unknown ones together, and stands where the first of them is.
+    """
+    known = sum(part or 0.0 for part in turn.parts.values())
+    rest = max(0.0, (turn.latency_ms or 0.0) - known)
+    unknown = [name for name, part in turn.parts.items() if part is None]
+    pieces: list[tuple[str, float, str]] = []
     for name, part in turn.parts.items():
-        width = WIDE * (part or 0.0) / (longest or 1.0)
-        title = f"{name}: {'unknown' if part is None else f'{part:.1f} ms'}"
+        if part is not None:
+            pieces.append((name, WIDE * part / (longest or 1.0), f"{name}: {part:.1f} ms"))
+        elif name == unknown[0]:
+            title = f"{', '.join(unknown)}: unknown, {rest:.1f} ms in all"
+            pieces.append(("unknown", max(LEAST, WIDE * rest / (longest or 1.0)), title))
+    if not unknown and rest > ROUNDING:
+        pieces.append(("unknown", max(LEAST, WIDE * rest / (longest or 1.0)), f"not explained: {rest:.1f} ms"))
+    begin, drawn = 0.0, []
+    for name, width, title in pieces:
         drawn.append(_span(f"part {name}", begin, begin + width, 0, 20, title))
         begin += width
-    if not drawn and turn.latency_ms:
-        drawn.append(_span("part unknown", 0, WIDE * turn.latency_ms / (longest or 1.0), 0, 20, "not measured"))
     return f'<svg class="waterfall" viewBox="0 0 {WIDE} 20" preserveAspectRatio="none">{"".join(drawn)}</svg>'
 
 

@@ -7,8 +7,10 @@ from typing import Any, ClassVar
 import attrs
 
 from pipeline.errors import BadRecording
-from pipeline.events import PARTS
+from pipeline.events import HELD, PARTS
 from telemetry.tape_reading import Line, Taped
+from telemetry.usage import Tokens
+from telemetry.utterances import Utterances
 
 
 @attrs.define
@@ -35,6 +37,7 @@ class Turn:
     latency_ms: float | None = None
     heard_ms: float = 0.0
     silent_after_ms: float | None = None
+    underruns: int = 0
     outcome: str = "unfinished"
     parts: Mapping[str, float | None] = attrs.field(factory=dict)
     said: dict[str, str] = attrs.field(factory=dict)
@@ -69,7 +72,10 @@ class Story:
     stalls: list[float] = attrs.field(factory=list)
     depths: dict[str, list[tuple[float, float]]] = attrs.field(factory=dict)
     dropped: dict[str, int] = attrs.field(factory=dict)
+    unanswered: list[Line] = attrs.field(factory=list)
     tokens: int = 0
+    used: Tokens = attrs.field(factory=Tokens)
+    _utterances: Utterances = attrs.field(factory=Utterances, init=False)
     _speaking: float | None = attrs.field(default=None, init=False)
     _down: tuple[float, str] | None = attrs.field(default=None, init=False)
     _calls: dict[str, Tool] = attrs.field(factory=dict, init=False)
@@ -99,20 +105,18 @@ class Story:
     def _turn(self, event: Line) -> Turn:
         number = int(event.get("turn") or 0)
         if number not in self.turns:
-            begun = [begin for begin, _ in self.speech] + ([] if self._speaking is None else [self._speaking])
-            asked = [begin for begin in begun if begin > self._last_asked()]
-            self.turns[number] = Turn(number, asked[0] if asked else None)
+            said = self._utterances.latest(number)  # a guess, until the first sound tells exactly
+            self.turns[number] = Turn(number, None if said is None else said.began)
         return self.turns[number]
-
-    def _last_asked(self) -> float:
-        return max((turn.asked for turn in self.turns.values() if turn.asked is not None), default=-1.0)
 
     # -- one method an event ---------------------------------------------------------------------------------
 
-    def _turn_user_start(self, _event: Line, t: float) -> None:
+    def _turn_user_start(self, event: Line, t: float) -> None:
         self._speaking = t
+        self._utterances.starts(float(event.get("at_ms") or 0.0), t)
 
-    def _turn_user_end(self, _event: Line, t: float) -> None:
+    def _turn_user_end(self, event: Line, t: float) -> None:
+        self._utterances.ends(float(event.get("at_ms") or 0.0), t)
         if self._speaking is not None:
             self.speech.append((self._speaking, t))
             self._speaking = None
@@ -120,6 +124,16 @@ class Story:
     def _turn_first_audio(self, event: Line, t: float) -> None:
         turn = self._turn(event)
         turn.first_audio, turn.latency_ms = t, _number(event.get("latency_ms"))
+        asked_ms = _number(event.get("asked_ms"))
+        if asked_ms is not None:
+            said = self._utterances.answered(turn.number, asked_ms)
+            turn.asked = said.began if said is not None else t - (turn.latency_ms or 0.0) / 1000
+
+    def _turn_unanswered(self, event: Line, _t: float) -> None:
+        until, where = _number(event.get("at_ms")) or 0.0, str(event.get("where"))
+        what = f"no reply to what was said up to {until / 1000:.1f} s: {HELD.get(where, where)}"
+        self.unanswered.append(event)
+        self.faults.append({**event, "what": what, "code": "unanswered", "action": "the conversation goes on"})
 
     def _turn_timed(self, event: Line, _t: float) -> None:
         parts = event.get("parts") or {}
@@ -132,6 +146,7 @@ class Story:
     def _turn_end(self, event: Line, t: float) -> None:
         turn = self._turn(event)
         turn.end, turn.heard_ms, turn.outcome = t, float(event.get("heard_ms") or 0.0), str(event.get("outcome"))
+        turn.underruns = int(event.get("underruns") or 0)
 
     def _transcript(self, event: Line, _t: float) -> None:
         if event.get("final") and event.get("turn"):
@@ -178,6 +193,7 @@ class Story:
 
     def _usage(self, event: Line, _t: float) -> None:
         self.tokens += int(event.get("totalTokenCount") or 0)
+        self.used += Tokens.of(event)
 
     def _gauges(self, event: Line, t: float) -> None:
         edges = event.get("edges")
@@ -192,6 +208,7 @@ class Story:
         "turn.user_end": _turn_user_end,
         "turn.first_audio": _turn_first_audio,
         "turn.timed": _turn_timed,
+        "turn.unanswered": _turn_unanswered,
         "turn.interrupted": _turn_interrupted,
         "turn.end": _turn_end,
         "transcript": _transcript,

@@ -124,6 +124,9 @@ class Model:
         words = self._open("model")
         if words is not None:
             words.open = False
+        if event.underruns:
+            times = "once" if event.underruns == 1 else f"{event.underruns} times"
+            self.note("trouble", f"the reply ran dry at the speaker {times}")
 
     def _interrupted(self, event: e.TurnInterrupted) -> None:
         heard, silent = event.heard_ms / 1000, event.silent_after_ms
@@ -159,12 +162,18 @@ class Model:
         e.Muted: lambda self, event: self._set(muted=event.muted),
         e.Trouble: lambda self, event: self.note("trouble", f"{event.what}; {event.action}"),
         e.Notice: lambda self, event: self.note("notice", event.text),
+        e.Unanswered: lambda self, event: self.note("trouble", f"no reply after {event.ms / 1000:.0f} s: {event.why}"),
         e.GoingAway: lambda self, event: self.note("link", f"the service leaves in {event.left_ms / 1000:.0f} s"),
         e.ActorRestarted: lambda self, event: self.note(
-            "trouble" if event.error else "notice", f"{event.actor} started again: {event.error or 'asked to'}"
+            "notice" if event.asked else "trouble", f"{event.actor} started again: {restarted(event)}"
         ),
         e.Dropped: lambda self, event: self.note("trouble", f"{event.edge} dropped {event.ms:.0f} ms"),
     }
+
+
+def restarted(event: e.ActorRestarted) -> str:
+    """Says why an actor was started again, also where its own words are withheld."""
+    return "asked to" if event.asked else event.error or "it crashed"
 
 
 CHOICES = "123456789abcdefghijklmnop"

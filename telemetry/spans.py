@@ -15,6 +15,7 @@ from pipeline import events as e
 from pipeline.bus import WITHHELD
 from pipeline.sections import Price
 from telemetry.usage import Tokens
+from telemetry.utterances import Utterances, Words
 
 PROVIDER = "gcp.gemini"  # OpenTelemetry's GenAI conventions: gen_ai.provider.name
 MOST_MARKS = 2000  # span events that are kept of one span: a day of a bad network has more
@@ -22,7 +23,7 @@ SETTLED_AFTER = 5.0  # seconds after a turn's end in which its token counts may 
 # What is worth noting on the session, with the fields that say what it was.
 NOTED = (
     e.SessionStateChanged, e.SessionResumed, e.GoingAway, e.DeviceChanged, e.Dropped, e.ActorRestarted, e.Trouble,
-    e.LoopStalled, e.ListenerLost, e.RecordingSent,
+    e.LoopStalled, e.ListenerLost, e.RecordingSent, e.Unanswered,
 )  # fmt: skip
 FAILED = frozenset({"failed", "error", "timeout"})
 Attribute = str | int | float | bool | list[str]
@@ -82,6 +83,7 @@ class _Turn:
     ended_at: float | None = None  # in the pipeline's time
     tokens: Tokens | None = None
     said: dict[str, str] = attrs.field(factory=dict)
+    answers: Words | None = None
 
 
 @attrs.define
@@ -97,8 +99,7 @@ class Spans:
     _turns: dict[int, _Turn] = attrs.field(factory=dict, init=False)
     _gone: set[int] = attrs.field(factory=set, init=False)
     _tools: dict[str, Span] = attrs.field(factory=dict, init=False)
-    _spoken: float | None = attrs.field(default=None, init=False)  # when the words began that the next turn answers
-    _heard_until: float | None = attrs.field(default=None, init=False)
+    _utterances: Utterances = attrs.field(factory=Utterances, init=False)
     _zero: float | None = attrs.field(default=None, init=False)  # the microphone's first sample
     _made: int = attrs.field(default=0, init=False)
     _latest: int = attrs.field(default=0, init=False)
@@ -133,10 +134,10 @@ class Spans:
             self._zero = event.at - event.age_ms / 1000
 
     def _user_started(self, event: e.UserStarted) -> None:
-        self._spoken = self._on_clock(event.at_ms, event.at)
+        self._utterances.starts(event.at_ms, self._on_clock(event.at_ms, event.at))
 
     def _user_ended(self, event: e.UserEnded) -> None:
-        self._heard_until = self._on_clock(event.at_ms, event.at)
+        self._utterances.ends(event.at_ms, self._on_clock(event.at_ms, event.at))
 
     def _words(self, event: e.Transcript) -> None:
         if event.turn is not None:
@@ -147,10 +148,13 @@ class Spans:
     def _first_audio(self, event: e.FirstAudio) -> None:
         turn = self._turn(event.turn, event.at)
         at = event.at
+        if event.asked_ms is not None:
+            asked = self._on_clock(event.asked_ms, event.at)
+            turn.answers = self._utterances.answered(event.turn, event.asked_ms) or Words(asked, None)
+            if event.latency_ms is not None:
+                at = min(event.at, asked + event.latency_ms / 1000)
         if event.latency_ms is not None:
             turn.span.attributes["latency_ms"] = event.latency_ms
-            if self._heard_until is not None and self._heard_until + event.latency_ms / 1000 <= event.at:
-                at = self._heard_until + event.latency_ms / 1000
         self._mark(turn.span, "reply.first_audio", at)
 
     def _timed(self, event: e.TurnTimed) -> None:
@@ -164,7 +168,7 @@ class Spans:
 
     def _ended(self, event: e.TurnEnded) -> None:
         turn = self._turn(event.turn, event.at)
-        turn.span.attributes |= {"heard_ms": event.heard_ms, "outcome": event.outcome}
+        turn.span.attributes |= {"heard_ms": event.heard_ms, "outcome": event.outcome, "underruns": event.underruns}
         turn.span.end = max(turn.span.end, self._time(event.at))
         turn.ended_at = event.at
 
@@ -223,22 +227,18 @@ class Spans:
     # -- spans -----------------------------------------------------------------------------------------------
 
     def _turn(self, number: int, at: float) -> _Turn:
-        """Gives the turn of that number; a new one began when the user began to say what it answers.
+        """Gives the turn of that number, a new one where there is none yet.
 
+        It began when the user began to say what it answers: what was said last, until the first sound tells exactly.
         What comes for a turn that was given out long ago, or before the first, goes to the session.
         """
         if number in self._gone or number < 1:
             return _Turn(self._root(at))
         if number not in self._turns:
-            began, self._spoken = at if self._spoken is None else self._spoken, None
-            span = self._span("turn", "LLM", self._root(at), min(began, at))
-            span.cover(span.start, self._time(at))
+            span = self._span("turn", "LLM", self._root(at), at)
             span.attributes |= {"gen_ai.operation.name": "chat", "gen_ai.output.type": "speech", "turn": number}
             span.attributes |= self._names()
-            for name, moment in (("user.speech.start", began), ("user.speech.end", self._heard_until)):
-                if began < at and moment is not None and moment >= began:
-                    self._mark(span, name, moment)
-            self._turns[number] = _Turn(span)
+            self._turns[number] = _Turn(span, answers=self._utterances.latest(number))
             self._latest = max(self._latest, number)
         return self._turns[number]
 
@@ -252,6 +252,7 @@ class Spans:
 
     def _finish(self, turn: _Turn) -> list[Span]:
         attributes = turn.span.attributes
+        self._begin_with(turn.span, turn.answers)
         if turn.tokens is not None:
             attributes["gen_ai.usage.input_tokens"] = turn.tokens.input
             attributes["gen_ai.usage.output_tokens"] = turn.tokens.output
@@ -266,6 +267,16 @@ class Spans:
                 attributes[key] = _json([message])
         attributes.setdefault("outcome", "failed")
         return [turn.span]
+
+    def _begin_with(self, span: Span, words: Words | None) -> None:
+        """The turn began with the words that it answers, if they came before all else of it."""
+        first = min([span.start, *(mark.time for mark in span.events)])
+        if words is None or self._time(words.began) >= first:
+            return
+        self._mark(span, "user.speech.start", words.began)
+        if words.ended is not None:
+            self._mark(span, "user.speech.end", words.ended)
+        span.events.sort(key=lambda mark: mark.time)
 
     def _end_tool(self, call: str, outcome: str) -> Span:
         span = self._tools.pop(call)

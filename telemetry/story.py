@@ -109,6 +109,7 @@ class Story:
     wall: float = 0.0
     threads: bool = True
     name: ClassVar[str] = "the log"
+    gauges: ClassVar[float] = 1.0  # so that the loop is watched
     _turns: dict[int, Turn] = attrs.field(factory=dict, init=False)
 
     @classmethod
@@ -167,6 +168,7 @@ class Story:
             outcome=event.outcome,
             latency_ms=turn.latency_ms,
             heard_ms=event.heard_ms,
+            underruns=event.underruns,
             tools=turn.tools,
             parts=dict(turn.parts),
             **turn.said,
@@ -197,6 +199,7 @@ class Story:
 
 # What is worth a line of its own, whose it is, and how loudly.
 _WARNED: Mapping[type, tuple[str, str]] = {
+    e.Unanswered: ("answers", "warning"),
     e.SessionResumed: ("connection", "warning"),
     e.ActorRestarted: ("supervisor", "error"),
     e.Trouble: ("house", "error"),

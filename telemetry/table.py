@@ -36,11 +36,14 @@ class LatencyTable:
 
     _rows: dict[int, _Row] = attrs.field(factory=dict, init=False)
     _tools: int = attrs.field(default=0, init=False)
+    _unanswered: list[e.Unanswered] = attrs.field(factory=list, init=False)
 
     def feed(self, event: e.Event) -> None:
         """Takes the next event."""
         if isinstance(event, e.ToolStarted):
             self._tools += 1
+        elif isinstance(event, e.Unanswered):
+            self._unanswered.append(event)
         elif isinstance(event, e.FirstAudio):
             row = self._row(event.turn)
             row.latency_ms, row.tools, self._tools = event.latency_ms, self._tools, 0
@@ -65,7 +68,13 @@ class LatencyTable:
                 notes.append(f"silent {row.silent_after_ms:.0f} ms after the word came")
             outcome = ", ".join([row.outcome or "unfinished", *notes])
             lines.append(f"{row.turn:>4}  {latency:>10}  {row.heard_ms / 1000:>7.1f}  {outcome}")
-        return lines
+        return [
+            *lines,
+            *(
+                f"{'-':>4}  {'-':>10}  {'-':>7}  no reply to what was said up to {one.at_ms / 1000:.1f} s: {one.why}"
+                for one in self._unanswered
+            ),
+        ]
 
     def waterfall(self) -> list[str]:
         """Gives a heading and a line a turn that says where its latency went, in milliseconds; - is unknown."""

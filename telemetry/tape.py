@@ -158,7 +158,7 @@ class Tape:
         if isinstance(event, Muted):
             do = "mute" if event.muted else "unmute"
             self._put(lambda: self._folder.step(t, "user", do=do))
-        elif isinstance(event, ActorRestarted) and event.error is None:  # asked for, and no crash
+        elif isinstance(event, ActorRestarted) and event.asked:
             actor = event.actor
             self._put(lambda: self._folder.step(t, "user", do="restart", actor=actor))
 

@@ -169,7 +169,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"actors__source__restart": {"crash": 3}}, r"actors\.source\.restart is .*it must be a table with crashes"),
     ({"actors__sink__use": PlainSink}, r"actors\.sink needs needed, which is not set"),
     # actors
-    ({"actors__mikrophone__device": "x"}, r"mikrophone has no use; the house's actors are budget, .*, vad, and"),
+    ({"actors__mikrophone__device": "x"}, r"mikrophone has no use; the house's actors are answers, .*, vad, and"),
     ({"actors__sink": "Sink"}, r"actors\.sink has no use"),
     ({"actors__sink__use": "Sink"}, r"""actors\.sink\.use is 'Sink'; write it as "package\.module:Class\""""),
     ({"actors__sink__use": "no.where:Sink"}, r"names 'no\.where:Sink', but module no\.where cannot be imported: Modul"),

@@ -14,6 +14,7 @@ import trio
 import trio.testing
 
 from actors.emulator.hearing import Hearing
+from actors.emulator.scenario import Scenario
 from actors.emulator.service import Service
 from actors.emulator.settings import Settings
 from actors.emulator.voice import Voice
@@ -31,6 +32,7 @@ class Watched:
     conversation: Conversation
     service: Service
     events: list[Event]
+    down: bool = False  # nobody can be dialled
 
     def named(self, name: str) -> list[Any]:
         return [event for event in self.events if event.name == name]
@@ -67,9 +69,10 @@ def watched(faculties: tuple[Voice, Hearing], tmp_path: Path) -> Callable[..., A
         environment: Environment | None = None,
         settings: Mapping[str, Any] | None = None,
         wrap: Callable[[trio.abc.Stream], trio.abc.Stream] = lambda stream: stream,
+        scenario: Scenario | None = None,
         **keys: object,
     ) -> AsyncIterator[Watched]:
-        service = Service(Settings(**{"threads": False, **(settings or {})}), *faculties)
+        service = Service(Settings(**{"threads": False, **(settings or {})}), *faculties, scenario=scenario)
         environment = environment or Environment()
         plan = Plan.load(folder=tmp_path)
         plan.set("actors.vad.use", "actors.vad:Energy")
@@ -83,6 +86,8 @@ def watched(faculties: tuple[Voice, Hearing], tmp_path: Path) -> Callable[..., A
         async with trio.open_nursery() as nursery:
 
             async def dial(_address: object) -> trio.abc.Stream:
+                if made and made[0].down:
+                    raise OSError(111, "Connection refused")
                 ours, theirs = trio.testing.memory_stream_pair()
                 nursery.start_soon(service.serve_stream, theirs)
                 await trio.lowlevel.checkpoint()
@@ -91,6 +96,7 @@ def watched(faculties: tuple[Voice, Hearing], tmp_path: Path) -> Callable[..., A
             plan.set("actors.connection.dial", dial)
             occasion = Occasion.of(bus, plan, environment, {"quiet": True, **(options or {})}, threads=False)
             events: list[Event] = []
+            made: list[Watched] = []
 
             async def gather() -> None:
                 async for event in bus.subscribe(100_000):
@@ -100,7 +106,8 @@ def watched(faculties: tuple[Voice, Hearing], tmp_path: Path) -> Callable[..., A
             await trio.testing.wait_all_tasks_blocked()
             async with listening(occasion) as listeners, converse(plan, bus=bus, environment=environment) as running:
                 listeners.meet(running)
-                yield Watched(running, service, events)
+                made.append(Watched(running, service, events))
+                yield made[0]
             service.close()
             nursery.cancel_scope.cancel("the test is over")
 

@@ -40,6 +40,8 @@ SHOWN_AS: list[tuple[e.Event, list[str]]] = [
     (e.FirstAudio(1, None), ["reply  begins"]),
     (e.TurnInterrupted(1, 2345.0, 31.0), ["reply  interrupted: 2.3 s were heard, silent 31 ms after the word came"]),
     (e.TurnEnded(1, 2345.0, "completed"), []),
+    (e.Unanswered(900.0, "service", 6012.0), ["reply  none after 6 s: the service has it and says nothing"]),
+    (e.Unanswered(900.0, "uplink", 6012.0), ["reply  none after 6 s: it waits for a link"]),
     (e.ActorRestarted("vad", 1, "ValueError: no"), ["restart   vad: ValueError: no"]),
     (e.ActorRestarted("vad", 0), ["restart   vad: asked to"]),
     (e.Dropped("captured", 3, 60.0), ["drop   captured: 3 messages, 60 ms"]),

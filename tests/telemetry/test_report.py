@@ -15,8 +15,9 @@ from actors.audio.recording import FlacWriter
 from pipeline.errors import BadRecording
 from pipeline.events import PARTS
 from telemetry.report import page
+from telemetry.report_charts import waterfall
 from telemetry.report_sound import outline
-from telemetry.report_story import Story, quantile
+from telemetry.report_story import Story, Turn, quantile
 from telemetry.tape_reading import Taped
 
 EVIL = "</script><img src=x onerror=alert(1)>\"'&$title"
@@ -207,3 +208,88 @@ def test_what_the_disk_was_too_slow_for_is_said(folder: Path) -> None:
     assert "not whole" not in page(Taped.read(folder))
     (folder / "frames.jsonl").write_text('{"t": 9.0, "way": "end", "lost": 7}\n')
     assert "too slow for 7 pieces" in page(Taped.read(folder))
+
+
+def told(folder: Path, *events: dict[str, Any]) -> Story:
+    (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    return Story.of(Taped.read(folder))
+
+
+def said(begin: float, end: float) -> list[dict[str, Any]]:
+    return [
+        {"t": begin + 0.1, "event": "turn.user_start", "at_ms": 1000 * begin},
+        {"t": end + 0.4, "event": "turn.user_end", "at_ms": 1000 * end},
+    ]
+
+
+def replied(turn: int, t: float, asked: float | None) -> list[dict[str, Any]]:
+    known = {} if asked is None else {"asked_ms": 1000 * asked}
+    return [
+        {"t": t - 0.1, "event": "transcript", "who": "user", "text": "what", "final": True, "turn": turn},
+        {"t": t, "event": "turn.first_audio", "turn": turn, "latency_ms": 1000 * (t - (asked or t)), **known},
+        {"t": t + 1, "event": "turn.end", "turn": turn, "heard_ms": 900.0, "outcome": "completed", "underruns": turn},
+    ]
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_turns_stand_where_their_own_words_are(folder: Path, *, old: bool) -> None:
+    """A question that got no reply, one with a pause in it, one that is typed; recordings of before say no asked_ms."""
+    first, second, typed = (None, None, None) if old else (10.0, 18.0, 29.0)
+    story = told(
+        folder, *said(1, 2), *said(9, 10), *replied(1, 11, first), *said(15, 16), *said(17, 18),
+        *replied(2, 19, second), *said(22, 23), *replied(3, 30, typed),
+    )  # fmt: skip
+    asked = [turn.asked for turn in story.turns.values()]
+    assert asked[:2] == [9.1, 15.1]
+    assert asked[2] == (22.1 if old else 29.0)
+
+
+def test_what_nobody_answered_is_on_the_page(folder: Path) -> None:
+    unanswered = {"t": 8.4, "event": "turn.unanswered", "at_ms": 2000.0, "where": "service", "ms": 6400.0}
+    story = told(folder, *said(1, 2), unanswered)
+    assert [one["t"] for one in story.unanswered] == [8.4]
+    text = " ".join(Reader(page(Taped.read(folder))).texts)
+    assert "no reply to what was said up to 2.0 s: the service has it and says nothing" in text
+    assert "without a reply 1 " in text
+
+
+def test_a_reply_that_ran_dry_says_so(folder: Path) -> None:
+    told(folder, *said(1, 2), *replied(2, 4, 2))
+    assert "ran dry at the speaker 2 times" in page(Taped.read(folder))
+
+
+WATERFALLS: list[tuple[float | None, dict[str, float | None], list[tuple[str, float]]]] = [
+    (1000.0, {"gate": 100.0, "service": 900.0}, [("gate", 100.0), ("service", 900.0)]),
+    (1000.0, {"microphone": None, "gate": None, "service": 700.0}, [("unknown", 300.0), ("service", 700.0)]),
+    (1000.0, {"gate": 100.0, "service": 600.0}, [("gate", 100.0), ("service", 600.0), ("unknown", 300.0)]),
+    (None, {"service": None, "device": 10.0}, [("unknown", 4.0), ("device", 10.0)]),
+]
+
+
+@pytest.mark.parametrize(("latency", "parts", "drawn"), WATERFALLS)
+def test_unknown_parts_and_what_nothing_explains_are_drawn(
+    latency: float | None, parts: dict[str, float | None], drawn: list[tuple[str, float]]
+) -> None:
+    markup = waterfall(Turn(1, latency_ms=latency, parts=parts), 1000.0)
+    found = re.findall(r'<rect class="part (.*?)" .*?width="(.*?)"', markup)
+    assert [(kind, float(width)) for kind, width in found] == drawn
+    assert ("microphone, gate: unknown, 300.0 ms in all" in markup) is ("microphone" in parts)
+
+
+USED = {"promptTokenCount": 1_000_000, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 1_000_000}]}
+
+
+@pytest.mark.parametrize(
+    ("plan", "cost"),
+    [
+        ('live.model = "gemini-x-1"\n[telemetry.prices.gemini-x]\ntext_in = 2.5\nunit = "EUR"', "2.5000 EUR"),
+        ('live.model = "gemini-x-1"\n[telemetry.prices.gemini-x]\naudio_in = 2.5', "unknown"),
+        ("", "unknown"),
+        ("[no plan", "unknown"),
+        ("telemetry.prices = 3", "unknown"),
+    ],
+)
+def test_it_says_what_the_conversation_cost(folder: Path, plan: str, cost: str) -> None:
+    told(folder, {"t": 1.0, "event": "usage", "turn": 1, **USED})
+    (folder / "plan.toml").write_text(plan)
+    assert f"<dt>cost</dt><dd>{cost}</dd>" in page(Taped.read(folder))

@@ -38,7 +38,7 @@ A_TURN: list[tuple[float, e.Event]] = [
     (3.1, e.Transcript("user", "what time is it", final=True, turn=1)),
     (3.2, e.ToolStarted("c1", "clock", {"city": "Rome"}, 1)),
     (3.4, e.ToolEnded("c1", "clock", 200.0, "ok", {"summary": "noon"})),
-    (3.9, e.FirstAudio(1, 1250.0)),
+    (3.9, e.FirstAudio(1, 1250.0, 2200.0)),
     (3.9, e.TurnTimed(1, 1250.0, {"service": 1000.0, "tools": 200.0, "device": 50.0, "gate": None})),
     (4.0, e.Usage(USAGE, 1)),
     (5.0, e.Transcript("model", "It is noon.", final=True, turn=1)),
@@ -69,6 +69,7 @@ def test_a_turn_says_what_is_known_of_it() -> None:
         "outcome": "completed",
         "latency_ms": 1250.0,
         "heard_ms": 1500.0,
+        "underruns": 0,
         "latency.service_ms": 1000.0,
         "latency.tools_ms": 200.0,
         "latency.device_ms": 50.0,
@@ -226,3 +227,68 @@ def test_no_call_is_lost_where_two_have_one_id() -> None:
     ]
     first, second = named(traced(calls), "tool clock")
     assert [(span.start, span.attributes["outcome"]) for span in (first, second)] == [(1001.0, "void"), (1002.0, "ok")]
+
+
+def said(begin: float, end: float) -> list[tuple[float, e.Event]]:
+    """Speech between these two times; the microphone begins at 0, and the gate notices late."""
+    return [(begin + 0.1, e.UserStarted(1000 * begin)), (end + 0.4, e.UserEnded(1000 * end))]
+
+
+def replied(turn: int, at: float, asked: float | None) -> list[tuple[float, e.Event]]:
+    known = (None, None) if asked is None else (1000 * (at - asked), 1000 * asked)
+    return [
+        (at - 0.1, e.Transcript("model", "Yes", final=False, turn=turn)),
+        (at, e.FirstAudio(turn, *known)),
+        (at + 1, e.TurnEnded(turn, 900.0, "completed")),
+    ]
+
+
+MICROPHONE: tuple[float, e.Event] = (0.0, e.Capturing("mic", 16000))
+
+
+def marks(span: Span) -> list[tuple[str, float]]:
+    return [(mark.name, mark.time - 1000) for mark in span.events]
+
+
+def test_a_turn_after_words_that_nobody_answered_begins_with_its_own() -> None:
+    events = [MICROPHONE, *said(1, 2), *said(9, 10), *replied(1, 11, 10), *said(15, 16), *replied(2, 17, 16)]
+    first, second = named(traced(events), "turn")
+    assert marks(first) == [("user.speech.start", 9.0), ("user.speech.end", 10.0), ("reply.first_audio", 11.0)]
+    assert marks(second) == [("user.speech.start", 15.0), ("user.speech.end", 16.0), ("reply.first_audio", 17.0)]
+
+
+def test_a_pause_within_an_utterance_does_not_cut_the_turn_short() -> None:
+    (turn,) = named(traced([MICROPHONE, *said(1, 2), *said(3.5, 5), *replied(1, 6, 5)]), "turn")
+    assert marks(turn) == [("user.speech.start", 1.0), ("user.speech.end", 5.0), ("reply.first_audio", 6.0)]
+    assert turn.start == 1001.0
+
+
+def test_what_the_user_has_begun_to_say_meanwhile_is_of_the_next_turn() -> None:
+    events = [MICROPHONE, *said(1, 2), (5.1, e.UserStarted(5000.0)), *replied(1, 6, 2)]
+    events += [(7.9, e.UserEnded(7500.0)), *replied(2, 8.5, 7.5)]
+    first, second = named(traced(events), "turn")
+    assert (first.start, second.start) == (1001.0, 1005.0)
+
+
+def test_a_turn_that_never_sounds_begins_with_what_was_said_last() -> None:
+    failed = [(5.5, e.ToolStarted("c", "x", {}, 1)), (6.0, e.TurnEnded(1, 0.0, "failed"))]
+    (turn,) = named(traced([MICROPHONE, *said(1, 2), *said(4, 5), *failed]), "turn")
+    assert turn.start == 1001.0  # within a pause of each other
+    (turn,) = named(traced([MICROPHONE, *said(1, 2), *said(5.2, 5.3), *failed]), "turn")
+    assert turn.start == 1005.2
+
+
+def test_typed_words_begin_their_turn_where_they_were_written() -> None:
+    (turn,) = named(traced([MICROPHONE, *said(1, 2), *replied(1, 8, 7)]), "turn")
+    assert turn.start == 1007.0
+
+
+def test_words_that_nobody_answers_are_on_the_session_with_how_far_they_came() -> None:
+    (session,) = traced([MICROPHONE, *said(1, 2), (8.4, e.Unanswered(2000.0, "uplink", 6400.0))])
+    (mark,) = [one for one in session.events if one.name == "turn.unanswered"]
+    assert mark.attributes == {"at_ms": 2000.0, "where": "uplink", "ms": 6400.0}
+
+
+def test_a_reply_that_ran_dry_says_so() -> None:
+    (turn,) = named(traced([(1.0, e.FirstAudio(1, None)), (2.0, e.TurnEnded(1, 900.0, "completed", 3))]), "turn")
+    assert turn.attributes["underruns"] == 3

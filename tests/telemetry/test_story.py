@@ -45,6 +45,7 @@ async def test_a_turn_is_one_line() -> None:
         "outcome": "completed",
         "latency_ms": 812.0,
         "heard_ms": 900.0,
+        "underruns": 0,
         "tools": 1,
         "parts": {"service": 800.0, "device": 12.0},
         "user": "what time is it",

@@ -58,7 +58,7 @@ def test_a_turn_is_heard_whole_and_ends_when_its_last_sample_has_left() -> None:
     assert [event.name for event in desk.told()] == ["turn.first_audio"]
     desk.play(20)
     (end,) = desk.told()
-    assert end.fields() == {"turn": 1, "heard_ms": 500.0, "outcome": "completed"}
+    assert end.fields() == {"turn": 1, "heard_ms": 500.0, "outcome": "completed", "underruns": 0}
 
 
 def test_latency_counts_from_the_users_last_sample_to_the_first_of_the_reply() -> None:
@@ -78,7 +78,7 @@ def test_an_interruption_tells_what_was_heard_and_how_soon_it_was_silent() -> No
     desk.play(20)
     interrupted, end = desk.told()
     assert interrupted.fields() == {"turn": 1, "heard_ms": 205.0, "silent_after_ms": 5.0}
-    assert end.fields() == {"turn": 1, "heard_ms": 205.0, "outcome": "interrupted"}
+    assert end.fields() == {"turn": 1, "heard_ms": 205.0, "outcome": "interrupted", "underruns": 0}
     assert desk.player.stale(1)
     assert not desk.player.stale(2)
 
@@ -109,7 +109,7 @@ def test_a_turn_that_never_sounded_ends_all_the_same(*, begun: bool) -> None:
 def test_a_silent_turn_ends_at_once() -> None:
     desk = Desk()
     desk.player.end(1, "completed")
-    assert desk.told()[0].fields() == {"turn": 1, "heard_ms": 0.0, "outcome": "completed"}
+    assert desk.told()[0].fields() == {"turn": 1, "heard_ms": 0.0, "outcome": "completed", "underruns": 0}
 
 
 def test_turns_follow_each_other_through_one_ring() -> None:
@@ -259,3 +259,33 @@ def test_a_turn_that_sounds_is_timed_once() -> None:
     desk.play(50)
     timed = [event for event in desk.events._waiting if isinstance(event, TurnTimed)]
     assert [(event.turn, event.latency_ms) for event in timed] == [(1, None)]
+
+
+def test_a_reply_says_when_the_words_ended_that_it_answers() -> None:
+    desk = Desk()
+    desk.player.take(desk, Outlet[Audible](None, None), acoustic=False, clock=lambda at: 1000 * at - 20)  # type: ignore[arg-type]
+    desk.say(1, 100, answers=0.1)
+    desk.say(2, 100)
+    desk.play(200)
+    assert [event.fields().get("asked_ms") for event in desk.told() if event.name == "turn.first_audio"] == [80.0, None]
+
+
+def test_a_turn_counts_its_own_underruns() -> None:
+    desk = Desk()
+    desk.say(1, 50)
+    desk.play(100)  # the next of it comes late, twice
+    desk.say(1, 50)
+    desk.play(100)
+    desk.say(1, 50)
+    desk.player.end(1, "completed")
+    desk.play(100)
+    desk.say(2, 50)
+    desk.player.end(2, "completed")
+    desk.play(100)
+    desk.say(3, 50)
+    desk.play(100)
+    desk.say(3, 50)
+    desk.player.silence(Interrupted(3, at=0.5))
+    desk.play(20)
+    ends = [event.fields() for event in desk.told() if event.name == "turn.end"]
+    assert [(end["turn"], end["underruns"]) for end in ends] == [(1, 2), (2, 0), (3, 1)]
