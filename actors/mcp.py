@@ -72,10 +72,11 @@ class Servers:
         self._hide(seat.server)
         while True:
             began = trio.current_time()
-            reason = await self._session(seat)
+            reason, said = await self._session(seat)
             failures = 1 if trio.current_time() - began > STABLE_AFTER else failures + 1
             pause = PAUSES.delay(failures, random.random())  # noqa: S311 - jitter
-            self.bus.publish(Trouble(f"MCP server {seat.server.name}: {reason}", "mcp", f"again in {pause:.1f} s"))
+            what, action = f"MCP server {seat.server.name}: {reason}", f"again in {pause:.1f} s"
+            self.bus.publish(Trouble(what, "mcp", action, said))
             await trio.sleep(pause)
 
     def _hide(self, server: Server) -> None:
@@ -85,8 +86,8 @@ class Servers:
         except ToolFailed:
             return  # a variable that is not set is told when the server is to be started
 
-    async def _session(self, seat: Seat) -> str:
-        """Has one session with a server, and gives the reason for its end."""
+    async def _session(self, seat: Seat) -> tuple[str, str | None]:
+        """Has one session with a server; gives the reason for its end, and what the server said, which may be anything."""
         ready = False
         try:
             with trio.move_on_after(seat.server.start) as starting:
@@ -94,12 +95,14 @@ class Servers:
                     await self._offer(seat, peer)
                     starting.deadline = float("inf")
                     seat.peer, ready = peer, True
-                    return await self._watch(seat, peer)
-        except (Away, ToolFailed) as error:
-            return " ".join(str(error).split())
+                    return await self._watch(seat, peer), None
+        except Away as away:
+            return "it failed", " ".join(str(away).split())
+        except ToolFailed as error:
+            return " ".join(str(error).split()), error.detail or None
         finally:
             seat.peer = None
-        return "it stopped answering" if ready else f"it was not ready within {seat.server.start:g} s"
+        return "it stopped answering" if ready else f"it was not ready within {seat.server.start:g} s", None
 
     async def _watch(self, seat: Seat, peer: Peer) -> str:
         """Waits for the end of a server, and has a look at it now and then while it has nothing to do."""

@@ -163,7 +163,10 @@ async def test_a_wrong_command_is_told_and_the_run_goes_on() -> None:
         await kept.until_trouble(of=2)
     told = " ".join(kept.troubles())
     assert "no-such-program-anywhere cannot be started: No such file or directory; correct the command" in told
-    assert "it said: OSError: 7" in told
+    assert "MCP server wrong: it failed" in told
+    assert "OSError" not in told
+    details = [event.detail for event in kept.events if event.name == "error"]  # type: ignore[attr-defined]
+    assert any("it said: OSError: 7" in str(detail) for detail in details), "at the level full alone"
 
 
 async def test_an_unset_variable_is_told() -> None:
