@@ -87,7 +87,7 @@ class Servers:
             return  # a variable that is not set is told when the server is to be started
 
     async def _session(self, seat: Seat) -> tuple[str, str | None]:
-        """Has one session with a server; gives the reason for its end, and what the server said, which may be anything."""
+        """Has one session with a server; gives the reason for its end, and what the server said of it, if anything."""
         ready = False
         try:
             with trio.move_on_after(seat.server.start) as starting:

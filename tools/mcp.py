@@ -93,6 +93,8 @@ async def connected(server: Server) -> AsyncIterator[Peer]:
             yield Peer(client, lost)
     except* Exception as group:  # noqa: BLE001 - the package and what it stands on raise of all kinds
         failure = first_error(group)
+    if isinstance(failure, ToolFailed):  # our own words, for everyone
+        raise failure
     if failure is not None:
         reason = str(failure) or type(failure).__name__
         said = words()
