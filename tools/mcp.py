@@ -5,8 +5,10 @@ The only importer of mcp, and it imports it when a server is to be reached, in a
 
 import importlib
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -15,12 +17,20 @@ import trio
 
 from pipeline.errors import ToolFailed, first_error
 from tools.foreign import Described
-from tools.process import Child, running
+from tools.process import ENDS, LONGEST_LINE, Child, running
 from tools.servers import Server
 
 PARTS = ("mcp", "mcp.shared.message", "mcp.client.streamable_http", "mcp.shared._httpx_utils", "mcp_types", "pydantic")
 MOST_PAGES = 20
+CHANGED = "notifications/tools/list_changed"
+LONG = 50_000  # characters of a message that is read in a thread
+ASKED = re.compile(  # the id of a response, which one server writes first and the next one last
+    r'\s*\{"jsonrpc":\s*"2\.0",\s*"id":\s*(\d+),.*|.*"id":\s*(\d+)(?:,\s*"jsonrpc":\s*"2\.0")?\s*\}\s*', re.DOTALL
+)
 LONGEST_REASON = 300
+TOO_LONG = (
+    f'{{"jsonrpc":"2.0","id":%s,"error":{{"code":-32603,"message":"its answer has more than {LONGEST_LINE} bytes"}}}}'
+)
 
 
 class Away(Exception):
@@ -29,13 +39,29 @@ class Away(Exception):
 
 @attrs.define(eq=False)
 class Peer:
-    """A session with a server; made by `connected`. `lost` is set once the server is known to be gone."""
+    """A session with a server; made by `connected`.
+
+    `lost` is set once the server is known to be gone, `changed` once it says that it offers other tools than before.
+    """
 
     client: Any
     lost: trio.Event = attrs.field(factory=trio.Event)
+    changed: trio.Event = attrs.field(factory=trio.Event)
+
+    async def stirs(self) -> None:
+        """Waits until the server is gone or offers other tools."""
+        async with trio.open_nursery() as nursery:
+
+            async def wait(event: trio.Event) -> None:
+                await event.wait()
+                nursery.cancel_scope.cancel("one is enough")
+
+            nursery.start_soon(wait, self.lost)
+            nursery.start_soon(wait, self.changed)
 
     async def tools(self) -> list[Described]:
         """Asks what tools there are; Away if that fails."""
+        self.changed = trio.Event()
         found: list[Described] = []
         cursor: str | None = None
         for _ in range(MOST_PAGES):
@@ -88,9 +114,22 @@ async def connected(server: Server) -> AsyncIterator[Peer]:
 
     words: Callable[[], str] = str
     failure: Exception | None = None
+    peer = Peer(None)
+
+    async def hear(message: object) -> None:
+        await trio.lowlevel.checkpoint()
+        if getattr(message, "method", "") == CHANGED:
+            peer.changed.set()
+
     try:
-        async with _transport(server) as (transport, lost, words), mcp.Client(transport, cache=None) as client:
-            yield Peer(client, lost)
+        async with (
+            _transport(server) as (transport, peer.lost, words),
+            mcp.Client(transport, cache=None, message_handler=hear) as peer.client,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(_listen, peer)
+            yield peer
+            nursery.cancel_scope.cancel("the session is over")
     except* Exception as group:  # noqa: BLE001 - the package and what it stands on raise of all kinds
         failure = first_error(group)
     if isinstance(failure, ToolFailed):  # our own words, for everyone
@@ -101,11 +140,26 @@ async def connected(server: Server) -> AsyncIterator[Peer]:
         raise Away(f"{reason}; it said: {said}" if said else reason) from failure
 
 
+async def _listen(peer: Peer) -> None:
+    """Has servers of the newer protocol say when they offer other tools; older ones do so unasked, or never."""
+    try:
+        async with peer.client.listen(tools_list_changed=True) as changes:
+            async for _ in changes:
+                peer.changed.set()
+    except Exception:  # noqa: BLE001 - of all kinds, as above; whoever cannot be listened to is asked now and then
+        await trio.lowlevel.checkpoint()
+
+
 def _load() -> None:
     """Imports the package; what it has to say of a server's mistakes is not for the terminal."""
     logging.getLogger("mcp").addHandler(logging.NullHandler())
     for part in PARTS:
         importlib.import_module(part)
+
+
+async def _off(away: bool, work: Callable[[str], Any], line: str) -> Any:  # noqa: ANN401 - one of many messages
+    """Does a piece of work on a line here, or away in a thread."""
+    return await trio.to_thread.run_sync(work, line, abandon_on_cancel=True) if away else work(line)
 
 
 Transport = AbstractAsyncContextManager[tuple[Any, Any]]
@@ -132,6 +186,7 @@ async def _over_lines(child: Child, lost: trio.Event) -> AsyncIterator[tuple[Any
     from mcp.shared.message import SessionMessage  # noqa: PLC0415 - see the module
     from mcp_types import jsonrpc_message_adapter  # noqa: PLC0415 - see the module
 
+    understood = partial(jsonrpc_message_adapter.validate_json, by_name=False)
     incoming, received = anyio.create_memory_object_stream[Any](0)
     sent, outgoing = anyio.create_memory_object_stream[Any](0)
 
@@ -139,9 +194,11 @@ async def _over_lines(child: Child, lost: trio.Event) -> AsyncIterator[tuple[Any
         async with incoming:
             while (line := await child.receive()) is not None:
                 try:
-                    message: Any = SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
-                except ValueError as error:  # something printed that is no message
-                    message = error
+                    message: Any = SessionMessage(await _off(len(line) > LONG, understood, line))
+                except ValueError as error:  # something printed that is no message, or one that was too long
+                    found = ASKED.fullmatch(line) if len(line) >= 2 * ENDS else None
+                    refused = TOO_LONG % (found[1] or found[2]) if found else ""
+                    message = SessionMessage(understood(refused)) if refused else error
                 try:
                     await incoming.send(message)
                 except (anyio.BrokenResourceError, anyio.ClosedResourceError):

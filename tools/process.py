@@ -14,7 +14,8 @@ import trio
 from pipeline.errors import ToolFailed
 
 GRACE = 0.5  # seconds to leave after its input has closed, and again after SIGTERM
-LONGEST_LINE = 16 << 20
+LONGEST_LINE = 1 << 20  # bytes; no tool's answer is of use beyond a small part of that
+ENDS = 1024  # bytes of the two ends of a longer line that are kept
 TAIL = 2000  # bytes of its complaints that are kept
 
 
@@ -26,6 +27,7 @@ class Child:
     _complaints: bytes = b""
     _lines: deque[str] = attrs.field(factory=deque)
     _rest: bytes = b""
+    _head: bytes = b""
 
     async def send(self, line: str) -> None:
         """Writes one line; trio.BrokenResourceError once the process is gone. Cancelled means: perhaps in part."""
@@ -33,19 +35,28 @@ class Child:
         await self._process.stdin.send_all(f"{line}\n".encode())
 
     async def receive(self) -> str | None:
-        """Waits for the next line; None once it closes its output, or writes a line without end."""
+        """Waits for the next line, of one that is too long its two ends; None once it closes its output."""
         assert self._process.stdout is not None  # noqa: S101 - started with pipes
         while not self._lines:
             try:
                 part = await self._process.stdout.receive_some()
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return None
-            *whole, rest = (self._rest + part).split(b"\n")
-            self._lines += [line.decode("utf-8", "replace") for line in whole if line.strip()]
-            self._rest = rest
-            if not part or len(rest) > LONGEST_LINE:
+            if not part:
                 return None
+            self._take(bytes(part))
         return self._lines.popleft()
+
+    def _take(self, part: bytes) -> None:
+        *whole, self._rest = (self._rest + part).split(b"\n")
+        if whole and self._head:
+            whole[0], self._head = self._head + b"..." + whole[0][-ENDS:], b""
+        whole = [line if len(line) <= LONGEST_LINE else line[:ENDS] + b"..." + line[-ENDS:] for line in whole]
+        self._lines += [line.decode("utf-8", "replace") for line in whole if line.strip()]
+        if self._head:
+            self._rest = self._rest[-ENDS:]
+        elif len(self._rest) > LONGEST_LINE:
+            self._head, self._rest = self._rest[:ENDS], self._rest[-ENDS:]
 
     def last_words(self) -> str:
         """Gives the last line it wrote to its standard error, for a log; empty if there was none."""

@@ -44,6 +44,7 @@ class Toolbox(trio.abc.AsyncResource):
     _tools: dict[str, Tool] = attrs.field(factory=dict, init=False)
     _foreign: dict[str, tuple[str, ...]] = attrs.field(factory=dict, init=False)
     _news: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _away: set[str] = attrs.field(factory=set, init=False)
     _configured: set[str] = attrs.field(factory=set, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -97,10 +98,7 @@ class Toolbox(trio.abc.AsyncResource):
         return self._tools[made.name]
 
     def offer(self, server: str, tools: Iterable[Tool]) -> list[str]:
-        """Takes a server's tools in place of those it offered before; gives the names that are taken by others.
-
-        They stay, and answer with an error, while their server is away.
-        """
+        """Takes a server's tools in place of those it offered before; gives the names that are taken by others."""
         for name in self._foreign.get(server, ()):
             del self._tools[name]
         refused, taken = [], []
@@ -111,9 +109,18 @@ class Toolbox(trio.abc.AsyncResource):
                 self._tools[made.name] = made
                 taken.append(made.name)
         self._foreign[server] = tuple(taken)
+        self._away.discard(server)
+        self._tell()
+        return refused
+
+    def withdraw(self, server: str) -> None:
+        """A server is away: its tools are declared no more, but who still calls one by its name hears of that."""
+        self._away.add(server)
+        self._tell()
+
+    def _tell(self) -> None:
         self._news.set()
         self._news = trio.Event()
-        return refused
 
     async def complete(self, patience: float) -> bool:
         """Waits until every server has said what it offers, `patience` seconds at most; tells whether all have."""
@@ -123,7 +130,7 @@ class Toolbox(trio.abc.AsyncResource):
         return all(server.name in self._foreign for server in self.servers)
 
     async def changed(self) -> None:
-        """Waits until a server has said anew what it offers."""
+        """Waits until a server has said anew what it offers, or is away."""
         await self._news.wait()
 
     def get(self, name: str) -> Tool:
@@ -136,8 +143,9 @@ class Toolbox(trio.abc.AsyncResource):
     def declarations(self) -> list[dict[str, object]]:
         """Gives the `tools` of a Live setup, camelCase: one entry with all functions, and the service's search."""
         told: list[dict[str, object]] = []
-        if self._tools:
-            told.append({"functionDeclarations": [made.declaration() for made in self]})
+        away = {name for server in self._away for name in self._foreign.get(server, ())}
+        if declared := [made.declaration() for made in self if made.name not in away]:
+            told.append({"functionDeclarations": declared})
         if self.google_search:
             told.append({"googleSearch": {}})
         return told

@@ -5,7 +5,7 @@ import sys
 import time
 
 import anyio
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Context, MCPServer
 
 server = MCPServer("shop")
 
@@ -39,6 +39,25 @@ async def rest(seconds: float) -> str:
 def surroundings() -> list[str]:
     """Tells the names of its environment variables."""
     return sorted(os.environ)
+
+
+@server.tool()
+def recite(length: int) -> str:
+    """Gives a text of that length."""
+    return "x" * length
+
+
+@server.tool()
+async def learn(ctx: Context) -> str:
+    """Learns to sing."""
+    server.add_tool(sing)
+    await ctx.notify_tools_changed()
+    return "learnt"
+
+
+def sing() -> str:
+    """Sings."""
+    return "la"
 
 
 @server.tool()

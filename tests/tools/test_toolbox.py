@@ -286,6 +286,29 @@ async def ask_again(line: Given[Line]) -> int:
     return id(line)
 
 
+async def test_the_tools_of_a_server_that_is_away_are_not_declared_but_still_known() -> None:
+    box = Toolbox()
+    box.add(twice)
+    assert box.offer("shop", [Tool.of(ask_again)]) == []
+    box.offer("empty", [])
+    whole = box.declarations()
+    told = []
+
+    async def listen() -> None:
+        await box.changed()
+        told.append(True)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(listen)
+        await trio.testing.wait_all_tasks_blocked()
+        box.withdraw("shop")
+    assert told == [True]
+    assert [each["name"] for each in box.declarations()[0]["functionDeclarations"]] == ["twice"]  # type: ignore[index, attr-defined]
+    assert box.get("ask_again").name == "ask_again"
+    box.offer("shop", [Tool.of(ask_again)])
+    assert box.declarations() == whole
+
+
 async def test_tools_share_one_of_each_and_the_toolbox_closes_it() -> None:
     async with Toolbox() as box:
         box.add(ask)
