@@ -37,6 +37,7 @@ LAST_TRY = FIRST_PATIENCE + 0.1  # seconds after which a service that has never 
 BOUNDARY_STEP = 0.5  # seconds between two looks for a turn boundary
 LEAVE_MARGIN = 3.0  # seconds before goAway's deadline at which we leave, boundary or not
 DOUBT_STEP = 1.0  # seconds between two looks whether the service has gone mute
+FEWER_AFTER = 30.0  # seconds for which tools are missed before a link is made that does not name them
 INVALID = 1007
 NO_KEY = "no-key-needed"  # what a service other than Google's is given: the embedded one takes any credential
 
@@ -48,6 +49,17 @@ class Outage:
     since: float
     attempts: int = 0
     reached: int = 0
+
+
+def _fewer(wanted: Sequence[Mapping[str, object]], declared: Sequence[Mapping[str, object]]) -> bool:
+    """Whether nothing is wanted that is not declared, only less."""
+    names = [[each for entry in told for each in _functions(entry)] for told in (wanted, declared)]
+    return all(each in names[1] for each in names[0])
+
+
+def _functions(entry: Mapping[str, object]) -> Sequence[object]:
+    found = entry.get("functionDeclarations", (entry,))
+    return found if isinstance(found, list | tuple) else ()
 
 
 @attrs.define
@@ -88,6 +100,7 @@ class Connection:
     tools_within: Annotated[float, Within(0, 600)] = 4.0
     _built: Built = attrs.field(init=False)
     _declared: Sequence[Mapping[str, object]] = attrs.field(factory=list, init=False)
+    _searches: bool = attrs.field(default=True, init=False)
     _known: bool = attrs.field(default=False, init=False)
     _phase: Phase = attrs.field(default="dial", init=False)
     _linked_at: float | None = attrs.field(default=None, init=False)
@@ -104,7 +117,7 @@ class Connection:
 
     async def _build(self) -> None:
         """Builds and checks the setup before anything is dialled; in a thread, as an import behind it is slow."""
-        declarations = self._declared = self.toolbox.declarations()
+        declarations = self._declared = self._wanted()
         cache = Path(self.cache) if self.cache else None
 
         def work() -> Built:
@@ -162,6 +175,10 @@ class Connection:
             down_for=now - outage.since,
             known=self._known,
         )
+        if self._refuses_search(lost):
+            self._searches = False
+            self.bus.publish(e.Notice(f"the service refused the setup ({lost.reason}); it is tried without search"))
+            return 0.0
         decision = decide(loss, random.random())  # noqa: S311 - jitter
         if decision.action == "end":
             return None
@@ -175,6 +192,12 @@ class Connection:
         wait = f" in {decision.delay:.2g} s" if decision.delay else " at once"
         self.bus.publish(e.Trouble(f"connection lost: {decision.why}", lost.code, f"{decision.action}{wait}"))
         return decision.delay
+
+    def _refuses_search(self, lost: TransportLost) -> bool:
+        """Whether a first setup with both search and tools of ours was refused, as some models take but one of them."""
+        both = len(self._declared) > 1 and any("googleSearch" in entry for entry in self._declared)
+        key = "api key" in lost.reason.casefold()
+        return lost.code == INVALID and self._phase == "setup" and not self._known and both and not key
 
     async def _one_link(self, outage: Outage) -> TransportLost | None:
         """Makes one link and keeps it; gives how it was lost, or None if we left ahead of the service's going."""
@@ -282,17 +305,28 @@ class Connection:
             if leave_at < float("inf") and self.session.may_leave:
                 return None
 
+    def _wanted(self) -> list[dict[str, object]]:
+        """Gives what the setup is to declare."""
+        return [entry for entry in self.toolbox.declarations() if self._searches or "googleSearch" not in entry]
+
     @property
     def _outgrown(self) -> bool:
-        return self.toolbox.declarations() != self._declared
+        return self._wanted() != self._declared
 
     async def _outgrow(self, link: trio.CancelScope) -> None:
-        """Leaves at a turn boundary once there are tools that this link's setup does not name."""
-        while not self._outgrown:
-            await self.toolbox.changed()
-        while not self.session.may_leave:  # noqa: ASYNC110 - it changes with any message
-            await trio.sleep(BOUNDARY_STEP)
-        link.cancel("there are new tools")
+        """Leaves at a turn boundary once there are other tools than this link's setup names.
+
+        Where there are only fewer, a server is away, and may be back soon: nothing is lost by waiting for that.
+        """
+        since = trio.current_time()
+        while not (self._outgrown and self.session.may_leave and trio.current_time() >= since):
+            if not self._outgrown:
+                await self.toolbox.changed()
+                since = trio.current_time() + (FEWER_AFTER if _fewer(self._wanted(), self._declared) else 0.0)
+            else:
+                await trio.sleep(BOUNDARY_STEP)
+                since = since if _fewer(self._wanted(), self._declared) else trio.current_time()
+        link.cancel("there are other tools")
 
     async def _doubt(self, link: trio.CancelScope) -> None:
         """Leaves a service that has gone mute; what it left unanswered is said again on the next link."""
