@@ -11,6 +11,7 @@ import soundfile
 import trio
 
 from actors.audio.resample import resample
+from actors.emulator import terms
 from tools import Tool
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -293,3 +294,52 @@ async def test_a_slow_tool_delays_neither_sound_nor_interruption(
             latency[seconds, "silent"] = near.named("turn.interrupted")[-1].silent_after_ms
     assert latency[30] == pytest.approx(latency[0], abs=0.05)
     assert latency[30, "silent"] == pytest.approx(latency[0, "silent"], abs=20)
+
+
+async def test_tools_that_are_withdrawn_are_named_no_more_once_they_are_missed_for_a_while(
+    autojump_clock: object, talking: Talking
+) -> None:
+    async def whisper(text: str) -> str:
+        """Whispers a text."""
+        await trio.lowlevel.checkpoint()
+        return text
+
+    server = {"command": ["no-such-program"], "start": 1.0}
+    async with talking(tools__mcp={"shop": server}, actors__mcp__use=Absent) as (near, far):
+        toolbox = near.conversation.house.state["toolbox"]
+        toolbox.offer("shop", [Tool.of(whisper)])
+        await connected(near)
+        toolbox.withdraw("shop")
+        await trio.sleep(10)
+        toolbox.offer("shop", [Tool.of(whisper)])
+        await trio.sleep(60)
+        assert far.dialled == 1, "it was soon back"
+        toolbox.withdraw("shop")
+        await trio.sleep(25)
+        assert far.dialled == 1
+        await near.until(lambda: near.named("session.resumed"))
+        await connected(near)
+    assert far.dialled == 2
+    (first, second) = [one.message.setup for one in far.seen if one.kind == "message" and one.message.setup is not None]
+    assert "whisper" in str(first.tools)
+    assert "whisper" not in str(second.tools)
+
+
+async def test_a_service_that_takes_no_search_beside_tools_is_asked_without_it(
+    autojump_clock: object, talking: Talking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = terms.offer
+
+    def particular(tools: Any, model: Any) -> Any:
+        found = original(tools, model)
+        if found.search and found.declared:
+            raise terms.Breach("Tool use with function calling is unsupported")
+        return found
+
+    monkeypatch.setattr(terms, "offer", particular)
+    async with talking(tools__use=["tools.clock"], tools__google_search=True) as (near, far):
+        await connected(near)
+        await near.conversation.say("what time is it in tokyo")
+        await near.until(lambda: near.named("tool.result"))
+    assert far.dialled == 2
+    assert [event.text for event in near.named("notice") if "without search" in event.text]
