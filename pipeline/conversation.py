@@ -88,9 +88,14 @@ class Conversation:
         self._end()
 
     def restart(self, actor: str) -> None:
-        """Starts one actor afresh, deliberately; the conversation goes on. AssistantError if there is no such actor."""
+        """Starts one actor afresh, deliberately; the conversation goes on.
+
+        AssistantError if there is no such actor, or if it has ended for good.
+        """
         if actor not in self.supervised:
             raise AssistantError(f"there is no actor {actor!r} to restart; there are {', '.join(self.supervised)}")
+        if self.supervised[actor].over:
+            raise AssistantError(f"{actor} has ended, and what has ended is not started again")
         self.supervised[actor].restart("asked to by the program")
 
 

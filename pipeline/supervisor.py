@@ -54,6 +54,11 @@ class Supervised:
     _crashes: deque[float] = attrs.field(factory=deque, init=False)
     _scope: trio.CancelScope | None = attrs.field(default=None, init=False)
 
+    @property
+    def over(self) -> bool:
+        """Whether it has ended for good."""
+        return self.state in ("done", "ended", "failed")
+
     def restart(self, reason: str = "asked to") -> None:
         """Cancels the present incarnation, or the wait for the next, which starts at once; this counts as no crash."""
         if self._scope is not None:

@@ -85,9 +85,11 @@ class Model:
 
     @property
     def cost(self) -> str:
-        """What the tokens so far cost; empty where that is not known."""
-        cost = self.used.cost(self.price) if self.used.total else None
-        return "" if cost is None or self.price is None else f"{cost:.4f} {self.price.unit}"
+        """What the tokens so far cost; empty while there are none."""
+        if not self.used.total:
+            return ""
+        cost = self.used.cost(self.price)
+        return "cost unknown" if cost is None or self.price is None else f"{cost:.4f} {self.price.unit}"
 
     @property
     def running(self) -> bool:

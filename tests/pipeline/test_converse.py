@@ -133,6 +133,15 @@ async def test_one_actor_can_be_restarted_and_the_conversation_goes_on(plan: Pla
             conversation.restart("nose")
 
 
+async def test_an_actor_that_has_ended_says_that_it_cannot_be_restarted(plan: Plan, autojump_clock: MockClock) -> None:
+    plan.set("actors.ear.restart", {"temporary": True})
+    async with converse(plan, environment=nowhere()) as conversation:
+        await conversation.say("break")
+        await trio.sleep(1)
+        with pytest.raises(AssistantError, match="ear has ended, and what has ended is not started again"):
+            conversation.restart("ear")
+
+
 async def test_a_crash_is_survived(plan: Plan, autojump_clock: MockClock) -> None:
     async with converse(plan, environment=nowhere()) as conversation:
         await conversation.say("break")

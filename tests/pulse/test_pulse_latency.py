@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import threading
@@ -22,7 +23,7 @@ QUESTION = ROOT / "tests" / "fixtures" / "what-did-i-ask.flac"
 BLOCK = 20.0  # ms
 PATIENCE = 40.0
 LOUD = 300
-TAKES = 3  # a sound server on a busy machine skips now and then, which is no fault of the clocks
+TAKES = 3  # of which the median counts: a sound server on a busy machine skips now and then
 
 
 @attrs.define
@@ -118,13 +119,13 @@ def take(pulse: Any, folder: Path) -> tuple[dict[str, Any], float]:
 
 
 def test_end_of_speech_to_first_sound_agrees_with_what_is_heard_within_a_block(pulse: Any, tmp_path: Path) -> None:
+    errors = []
     for number in range(TAKES):
         folder = tmp_path / str(number)
         folder.mkdir()
         timed, heard = take(pulse, folder)
-        if abs(timed["latency_ms"] - heard) <= BLOCK:
-            break
-    assert timed["latency_ms"] == pytest.approx(heard, abs=BLOCK)
-    assert list(timed["parts"]) == list(PARTS)
-    assert sum(timed["parts"].values()) == pytest.approx(timed["latency_ms"], abs=1.0)
-    assert timed["parts"]["device"] > 0
+        errors.append(timed["latency_ms"] - heard)
+        assert list(timed["parts"]) == list(PARTS)
+        assert sum(timed["parts"].values()) == pytest.approx(timed["latency_ms"], abs=1.0)
+        assert timed["parts"]["device"] > 0
+    assert statistics.median(errors) == pytest.approx(0.0, abs=BLOCK), errors

@@ -1,5 +1,6 @@
 """The live screen as a person sees it: the real program in a real terminal."""
 
+import json
 import re
 import signal
 from collections.abc import Callable
@@ -41,11 +42,16 @@ def test_a_conversation_can_be_followed_and_steered(window: Begin, tmp_path: Pat
     assert (tmp_path / "tape" / "conversation.flac").stat().st_size > 10_000
 
 
-def test_a_reply_is_silenced_by_a_key(window: Begin) -> None:
-    seen = window(100, 30, "demo", "conversation")
-    seen.until("assistant  ", " dB")
+def test_a_reply_is_silenced_by_a_key(window: Begin, tmp_path: Path) -> None:
+    """The recording of this demo never speaks over a reply, so only the key can cut one short."""
+    log = tmp_path / "events.jsonl"
+    seen = window(100, 30, "demo", "tools", "--events", str(log))
+    seen.until("assistant  In Paris", " dB")
+    assert "turn.interrupted" not in log.read_text()
     seen.send("Space")
-    seen.until("ms", "turn")
+    seen.until("~  interrupted at")
+    (cut,) = (line for line in map(json.loads, log.read_text().splitlines()) if line["event"] == "turn.interrupted")
+    assert cut["silent_after_ms"] < 100
     seen.send("C-c")
     seen.until("EXIT=130")
     assert not seen.other_page

@@ -30,8 +30,8 @@ SHOWN_AS: list[tuple[e.Event, list[str]]] = [
     (e.DeviceChanged("speaker", "opened", "HDMI", 21.3), ["sound   speaker opened: HDMI, 21 ms"]),
     (e.DeviceChanged("speaker", "lost", "HDMI"), ["sound   speaker lost: HDMI"]),
     (
-        e.Sources(1, ({"number": 1, "title": "A", "uri": "x:a"}, {"number": 2, "title": "B", "uri": "x:b"})),
-        ["source   [1] A x:a", "source   [2] B x:b"],
+        e.Sources(1, ({"number": 1, "title": "A", "uri": "https://a.x/"}, {"number": 2, "title": "B", "uri": "x:b"})),
+        ["source   [1] A https://a.x/", "source   [2] B"],
     ),
     (e.ToolStarted("c", "weather", {"city": "Zürich", "days": 2}), ['tool   weather(city="Zürich", days=2)']),
     (e.ToolEnded("unknown", "weather", 12.6, "timeout"), ["tool   weather: timeout after 13 ms"]),

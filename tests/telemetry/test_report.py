@@ -103,6 +103,30 @@ def test_the_page_loads_nothing_and_runs_its_own_script_only(folder: Path) -> No
     assert str(policy).startswith("default-src 'none'")
 
 
+CHIPS = f"<style>.chip {{ color: red }}</style><div class='chip'>{EVIL}</div>"
+
+
+def test_sources_stand_under_their_turn_and_suggestions_in_a_frame_of_their_own(folder: Path) -> None:
+    sources = [
+        {"number": 1, "title": EVIL, "uri": "https://example.org/?a=1&b=2"},
+        {"number": 2, "title": "no link", "uri": "javascript:alert(1)"},
+    ]
+    event = {"t": 3.2, "event": "sources", "turn": 1, "sources": sources, "queries": [EVIL], "suggestions": CHIPS}
+    with (folder / "events.jsonl").open("a") as events:
+        events.write(json.dumps(event) + "\n")
+    read = Reader(page(Taped.read(folder)))
+    assert [attrs["href"] for tag, attrs in read.tags if tag == "a"] == ["https://example.org/?a=1&b=2"]
+    assert EVIL in read.texts
+    assert "no link" in read.texts
+    (frame,) = [attrs for tag, attrs in read.tags if tag == "iframe"]
+    assert frame["sandbox"] == "allow-popups"
+    assert frame["srcdoc"] == f'<base target="_blank">{CHIPS}'
+    assert "img" not in {tag for tag, _ in read.tags}
+    policy = next(attrs["content"] for _, attrs in read.tags if attrs.get("http-equiv"))
+    own = base64.b64encode(hashlib.sha256(b".chip { color: red }").digest()).decode()
+    assert f"'sha256-{own}'" in str(policy).partition("style-src")[2].partition(";")[0], "its own style sheet may apply"
+
+
 def test_everything_that_happened_is_on_it(folder: Path) -> None:
     markup = page(Taped.read(sounding(folder)))
     text = " ".join(Reader(markup).texts)

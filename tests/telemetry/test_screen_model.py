@@ -85,6 +85,26 @@ def test_everything_can_be_read_at_80_by_24() -> None:
         assert words in screen, words
 
 
+def test_a_cost_that_is_not_known_is_said_to_be_unknown() -> None:
+    usage = e.Usage({"responseTokenCount": 9, "responseTokensDetails": [{"modality": "AUDIO", "tokenCount": 9}]})
+    assert "9 tokens   cost unknown" in text(view(told(usage), 1.0, 80, 24))[0]
+    assert "unknown" not in text(view(told(), 1.0, 80, 24))[0]
+
+
+def test_a_reply_that_is_missing_or_ran_dry_is_seen() -> None:
+    model = told(e.Unanswered(900.0, "service", 6040.0), e.TurnEnded(1, 900.0, "completed", 2))
+    screen = "\n".join(text(view(model, 1.0, 120, 24)))
+    assert "!  no reply after 6 s: the service has it and says nothing" in screen
+    assert "!  the reply ran dry at the speaker 2 times" in screen
+
+
+def test_a_crash_whose_words_are_withheld_is_no_restart_that_was_asked_for() -> None:
+    model = told(e.ActorRestarted("vad", 1, None, "vad.py:7"), e.ActorRestarted("mcp", 0))
+    screen = "\n".join(text(view(model, 1.0, 120, 24)))
+    assert "!  vad started again: it crashed" in screen
+    assert "·  mcp started again: asked to" in screen
+
+
 def test_words_form_while_they_are_said() -> None:
     assert "you  what is the weather in Paris …" in "\n".join(text(view(told(*TALK[:4]), 9.0, 80, 24)))
 

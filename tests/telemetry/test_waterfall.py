@@ -1,17 +1,24 @@
 """Where a turn's time goes, against a service and a network whose delays are known: each part within 5 ms."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
 import pytest
 import trio
 
-from pipeline.events import PARTS
+from actors.audio.paced import PacedSpeaker
+from actors.microphone import Recording as Microphone
+from actors.playback import Discard
+from pipeline.events import PARTS, Capturing
+from pipeline.messages import Captured
 
 Watching = Callable[..., Any]
 WITHIN = 5.0  # ms
+FIXTURES = Path(__file__).parent.parent / "fixtures"
 TOOL = """
 import trio
 from tools import tool
@@ -95,9 +102,82 @@ async def test_the_time_of_a_tool_is_not_the_services(
 async def test_in_server_turns_the_service_counts_from_the_last_word(autojump_clock: object, watched: Watching) -> None:
     """The gate lets speech through at once; that it has ended, the service finds out by itself."""
     parts = await waterfall(watched, "what-did-i-ask.flac", settings={"first_audio": 0.4})
-    assert parts["gate"] == pytest.approx(0.0, abs=WITHIN)
-    assert parts["uplink"] == pytest.approx(0.0, abs=WITHIN)
+    for part in ("microphone", "gate", "uplink", "socket", "tools", "downlink", "device"):
+        assert parts[part] == pytest.approx(0.0, abs=WITHIN), part
     assert parts["service"] > 400.0
+
+
+TO_HAND_OVER, TO_TAKE, TO_BE_HEARD = 30.0, 50.0, 40.0  # ms
+taken: list[float] = []  # when playback took the first sound, and when the device did
+
+
+@attrs.define
+class Late(Microphone):
+    """A microphone that hands its blocks over late."""
+
+    async def _pace(self, blocks: Iterator[bytes], what: str, rate: int) -> None:
+        origin = self.timeline.begin(trio.current_time())
+        self.bus.publish(Capturing(what, rate))
+        for number, pcm in enumerate(blocks):
+            begins = origin + number * 0.02
+            await trio.sleep_until(begins + 0.02 + TO_HAND_OVER / 1000)
+            self.captured.send_nowait(Captured(pcm, begins, number * 320, taken=trio.current_time()))
+
+
+@attrs.define
+class Lagging:
+    """An inlet whose first item is taken late."""
+
+    inlet: Any
+    late: float = TO_TAKE / 1000
+
+    def __aiter__(self) -> "Lagging":
+        return self
+
+    async def __anext__(self) -> Any:
+        item = await anext(self.inlet)
+        await trio.sleep(self.late)
+        if self.late:
+            taken.append(trio.current_time())
+        self.late = 0.0
+        return item
+
+
+class Distant(PacedSpeaker):
+    """A device that takes each block some time before it is heard."""
+
+    async def run(self, origin: float, played: float = 0.0) -> None:  # noqa: ARG002 - the signature of what it stands for
+        block = np.zeros(240, np.int16)
+        for number in itertools.count():
+            due = origin + number / 100
+            await trio.sleep_until(due)
+            if self.ring.read_into(block, due + TO_BE_HEARD / 1000, due) and len(taken) == 1:
+                taken.append(due)
+
+
+@attrs.define
+class Distantly(Discard):
+    """Playback that takes the first sound late and plays it on a distant device."""
+
+    async def run(self) -> None:
+        speaker = Distant()
+        self.reply = Lagging(self.reply)  # type: ignore[assignment]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._follow, speaker)
+            await speaker.run(trio.current_time())
+
+
+async def test_both_ends_take_the_time_that_they_were_made_to_take(autojump_clock: object, watched: Watching) -> None:
+    taken.clear()
+    microphone = {"use": Late, "path": str(FIXTURES / "what-did-i-ask.flac")}
+    parts = await waterfall(
+        watched, "what-did-i-ask.flac", actors__microphone=microphone, actors__playback__use=Distantly
+    )
+    by_playback, by_the_device = taken
+    assert parts["microphone"] == pytest.approx(TO_HAND_OVER, abs=WITHIN)
+    assert parts["downlink"] == pytest.approx(TO_TAKE, abs=WITHIN)
+    assert parts["playback"] == pytest.approx(1000 * (by_the_device - by_playback), abs=WITHIN)
+    assert parts["device"] == pytest.approx(TO_BE_HEARD, abs=WITHIN)
 
 
 async def test_words_that_waited_for_a_link_say_so(autojump_clock: object, watched: Watching) -> None:
