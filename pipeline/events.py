@@ -217,7 +217,7 @@ class Transcript(Event):
 
 @attrs.frozen
 class Sources(Event):
-    """What a grounded reply rests on: numbered titles and links.
+    """What a grounded reply rests on: numbered titles and links, and which pieces of it each of them supports.
 
     `suggestions` is the service's own HTML with further searches, which its terms want shown as it is.
     """
@@ -227,6 +227,7 @@ class Sources(Event):
     sources: tuple[Mapping[str, object], ...] = attrs.field(metadata=WORDS)
     queries: tuple[str, ...] = attrs.field(default=(), metadata=WORDS)
     suggestions: str | None = attrs.field(default=None, metadata=WORDS)
+    supports: tuple[Mapping[str, object], ...] = attrs.field(default=(), metadata=WORDS)
 
 
 @attrs.frozen
@@ -268,7 +269,7 @@ class ToolConsent(Event):
     """A tool that needs the user's word: it was `asked` for, and then `agreed`, `refused` or `expired`."""
 
     name: ClassVar[str] = "tool.consent"
-    call: str
+    call: str = attrs.field(metadata=WORDS)
     state: str
 
 

@@ -10,6 +10,7 @@ import attrs
 from pipeline import events as e
 from pipeline.secrets import Secrets
 from telemetry.writer import pour, writing
+from tools.search import Grounding
 
 # What a far end sends must not steer the terminal or begin a line of its own.
 _STEERING = dict.fromkeys([*range(32), *range(127, 160)], " ")
@@ -88,8 +89,8 @@ def _device(_lines: Lines, event: e.DeviceChanged) -> Iterator[str]:
 
 
 def _sources(_lines: Lines, event: e.Sources) -> Iterator[str]:
-    for source in event.sources:
-        yield f"   source   [{source['number']}] {source['title']} {source['uri']}"
+    for line in Grounding.told(event.fields()).text().splitlines():
+        yield f"   source   {line}"
 
 
 def _trouble(_lines: Lines, event: e.Trouble) -> Iterator[str]:

@@ -26,6 +26,7 @@ from telemetry.tape_folder import PLAN
 from telemetry.tape_reading import Taped
 
 CONTROLS = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")  # no page may hold these
+STYLE = re.compile(r"<style[^>]*>(.*?)</style>", re.DOTALL | re.IGNORECASE)
 PAGE = Path(__file__).with_name("report_page")
 SHOWN_VERSIONS = ("product", "python", "platform", "began", "content")
 
@@ -37,7 +38,7 @@ def page(taped: Taped) -> str:
     style, script = ((PAGE / name).read_text("utf-8") for name in ("page.css", "page.js"))
     template = Template((PAGE / "page.html").read_text("utf-8"))
     text = template.substitute(
-        policy=escape(_policy(style, script)),
+        policy=escape(_policy(style, script, story)),
         style=style,
         script=script,
         title=escape(f"Conversation of {_day(taped.versions.get('began'))}"),
@@ -54,10 +55,13 @@ def page(taped: Taped) -> str:
     return CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text).encode(errors="replace").decode()
 
 
-def _policy(style: str, script: str) -> str:
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
+def _policy(style: str, script: str, story: Story) -> str:
+    """Allows what is ours, and in the frames of a search's suggestions, which inherit this, their own style sheets."""
+    styles = [style, *(text for turn in story.turns.values() for text in STYLE.findall(turn.sources.rendered))]
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, *styles)]
+    allowed = " ".join(f"'sha256-{each}'" for each in dict.fromkeys(hashes[1:]))
     return (
-        f"default-src 'none'; media-src data:; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'; "
+        f"default-src 'none'; media-src data:; style-src {allowed}; script-src 'sha256-{hashes[0]}'; "
         f"base-uri 'none'; form-action 'none'"
     )
 
@@ -137,9 +141,17 @@ def _turn(turn: Turn, longest: float) -> str:
     return (
         f'<li id="turn-{turn.number}" data-begin="{turn.begin or 0.0:.3f}"><h3>Turn {turn.number} {_seek(turn.begin)} '
         f'<span class="{escape(turn.outcome)}">{escape(turn.outcome)}{escape(silent)}</span></h3>'
-        f'<div class="timing">{waterfall(turn, longest)}<b>{latency}</b></div>{said}{tools}'
+        f'<div class="timing">{waterfall(turn, longest)}<b>{latency}</b></div>{said}{_sources(turn)}{tools}'
         f"<details><summary>{turn.heard_ms / 1000:.1f} s heard; all parts in ms</summary>{parts}</details></li>"
     )
+
+
+def _sources(turn: Turn) -> str:
+    """Gives numbered sources, and the service's own suggestions as they are, where they can do nothing to the page."""
+    searches = f'<base target="_blank">{turn.sources.rendered}'
+    sandboxed = 'class="searches" title="Google Search suggestions" sandbox="allow-popups"'
+    frame = f'<iframe {sandboxed} srcdoc="{escape(searches)}"></iframe>'
+    return turn.sources.html() + (frame if turn.sources.rendered else "")
 
 
 def _arguments(args: Mapping[str, object]) -> str:

@@ -11,6 +11,7 @@ from pipeline.events import HELD, PARTS
 from telemetry.tape_reading import Line, Taped
 from telemetry.usage import Tokens
 from telemetry.utterances import Utterances
+from tools.search import Grounding
 
 
 @attrs.define
@@ -42,6 +43,7 @@ class Turn:
     parts: Mapping[str, float | None] = attrs.field(factory=dict)
     said: dict[str, str] = attrs.field(factory=dict)
     tools: list[Tool] = attrs.field(factory=list)
+    sources: Grounding = attrs.field(factory=Grounding)
 
     @property
     def begin(self) -> float | None:
@@ -154,6 +156,10 @@ class Story:
             who = str(event.get("who"))
             said[who] = f"{said.get(who, '')} {event.get('text', '')}".strip()
 
+    def _sources(self, event: Line, _t: float) -> None:
+        if event.get("turn"):
+            self._turn(event).sources = Grounding.told(event)  # each has all there are by then
+
     def _tool_call(self, event: Line, t: float) -> None:
         args = event.get("args")
         tool = Tool(str(event.get("name")), args if isinstance(args, Mapping) else {}, t, turn=event.get("turn"))
@@ -212,6 +218,7 @@ class Story:
         "turn.interrupted": _turn_interrupted,
         "turn.end": _turn_end,
         "transcript": _transcript,
+        "sources": _sources,
         "tool.call": _tool_call,
         "tool.result": _tool_result,
         "session.state": _session_state,

@@ -6,6 +6,7 @@
 
 import html
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
@@ -60,6 +61,30 @@ class Grounding:
             point = each.get("searchEntryPoint")
             rendered = (_text(point, "renderedContent") if isinstance(point, Mapping) else "") or rendered
         return cls(tuple(found.values()), tuple(supports), tuple(dict.fromkeys(queries)), rendered)
+
+    @classmethod
+    def told(cls, event: Mapping[str, object]) -> "Grounding":
+        """Reads a `sources` event, as `fields` and the event log have it; what is malformed is passed over."""
+        listed = [source for source in _list(event, "sources") if isinstance(source, Mapping)]
+        citations = [
+            (source.get("number"), _text(source, "title"), _safe(_text(source, "uri"))[0]) for source in listed
+        ]
+        supports = [each for each in _list(event, "supports") if isinstance(each, Mapping)]
+        return cls(
+            tuple(Citation(number, title, uri) for number, title, uri in citations if isinstance(number, int)),
+            tuple(Support(_text(each, "text"), _numbers(each)) for each in supports),
+            tuple(query for query in _list(event, "queries") if isinstance(query, str)),
+            _text(event, "suggestions"),
+        )
+
+    def fields(self) -> dict[str, Any]:
+        """Gives what a `sources` event holds of it."""
+        return {
+            "sources": tuple({"number": c.number, "title": c.title, "uri": c.uri} for c in self.citations),
+            "supports": tuple({"text": s.text, "numbers": s.numbers} for s in self.supports),
+            "queries": self.queries,
+            "suggestions": self.rendered or None,
+        }
 
     def text(self) -> str:
         """Gives the citations as plain text, one a line; empty if there are none."""
@@ -119,9 +144,13 @@ def _supports(metadata: Mapping[str, object], numbers: Mapping[int, int]) -> Ite
             yield Support(text, tuple(dict.fromkeys(cited)))
 
 
+def _numbers(support: Mapping[str, object]) -> tuple[int, ...]:
+    return tuple(number for number in _list(support, "numbers") if isinstance(number, int))
+
+
 def _list(table: Mapping[str, object], key: str) -> Sequence[object]:
     value = table.get(key)
-    return value if isinstance(value, list) else ()
+    return value if isinstance(value, list | tuple) else ()
 
 
 def _text(table: Mapping[str, object], key: str) -> str:

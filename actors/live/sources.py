@@ -38,6 +38,5 @@ class Grounded:
         self._metadata.append(metadata)
         grounding = Grounding.of(*self._metadata)
         if grounding != self._last and (grounding.citations or grounding.rendered):
-            sources = tuple({"number": c.number, "title": c.title, "uri": c.uri} for c in grounding.citations)
-            yield Sources(turn, sources, grounding.queries, grounding.rendered or None)
+            yield Sources(turn, **grounding.fields())
         self._last = grounding

@@ -37,7 +37,8 @@ def test_what_is_withheld_keeps_its_shape() -> None:
 
     assert shown(SAID) == {"who": "user", "text": WITHHELD, "final": True}
     assert shown(CALLED) == {"id": "c", "name": "clock", "args": {}, "turn": 1}
-    assert shown(CITED) == {"turn": 1, "sources": (), "queries": ()}
+    assert shown(CITED) == {"turn": 1, "sources": (), "queries": (), "supports": ()}
+    assert shown(e.ToolConsent('["delete", {"file": "diary"}]', "asked")) == {"call": WITHHELD, "state": "asked"}
     assert shown(SETTLED) == {"id": "c", "name": "clock", "ms": 1.0, "outcome": "ok"}
     assert shown(e.Notice("plain")) == {"text": "plain"}
 

@@ -1,3 +1,4 @@
+import json
 from html.parser import HTMLParser
 from typing import Any
 
@@ -6,6 +7,7 @@ from google.genai import types
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.events import Sources
 from tools.search import Citation, Grounding, Support
 
 METADATA: dict[str, Any] = {
@@ -88,6 +90,21 @@ def test_titles_and_addresses_are_escaped() -> None:
     assert "<script" not in found.html()
     assert "<img" not in found.html()
     assert 'href="https://example.org/&quot;&gt;&lt;script' in found.html()
+
+
+def test_an_event_tells_all_of_it() -> None:
+    found = Grounding.of(METADATA)
+    event = Sources(1, **found.fields())
+    assert Grounding.told(event.fields()) == found
+    assert Grounding.told(json.loads(json.dumps(event.fields()))) == found
+
+
+def test_what_is_wrong_in_an_event_is_passed_over() -> None:
+    event = {
+        "sources": [{"title": "no number"}, None, {"number": 2, "title": "B", "uri": "javascript:x"}],
+        "supports": 7,
+    }
+    assert Grounding.told(event) == Grounding((Citation(2, "B"),))
 
 
 def test_other_kinds_of_sources() -> None:

@@ -245,10 +245,31 @@ test('sources are numbered through all messages of a turn, and links lead to the
   const grounded = (chunks) => told({ serverContent: { groundingMetadata: { groundingChunks: chunks, searchEntryPoint: { renderedContent: '<b>x</b>' } } } });
   assert.deepEqual(grounded([chunk('https://a.example/')])[0].sources.map(({ number }) => number), [1]);
   const [more] = grounded([chunk('https://a.example/'), chunk('https://b.example/'), chunk('javascript:alert(1)')]);
-  assert.deepEqual(more.sources.map(({ number, uri }) => [number, uri]), [[1, 'https://a.example/'], [2, 'https://b.example/']]);
+  assert.deepEqual(more.sources.map(({ number, uri }) => [number, uri]), [[1, 'https://a.example/'], [2, 'https://b.example/'], [3, '']]);
   assert.equal(more.suggestions, '<b>x</b>');
   assert.deepEqual(grounded([chunk('https://a.example/')]), []);
   assert.equal(isLink('data:text/html,x'), false);
+});
+
+test('sources are those that the assistant itself finds, of every kind, and what they support', () => {
+  const { told } = opened();
+  told(audio());
+  const groundingChunks = [
+    { retrievedContext: { uri: 'gs://bucket/x', title: 'A  file' } },
+    { maps: { uri: 'https://maps.example/?cid=1', title: 'A café' } },
+    { web: { uri: 'https://c.example/x', domain: 'c.example' } },
+    { image: { sourceUri: 'https://d.example' } },
+    { maps: { uri: 'https://maps.example/?cid=1', title: 'again' } },
+    null,
+  ];
+  const groundingSupports = [{ segment: { text: 'It is.' }, groundingChunkIndices: [4, 1, 0, 3] }, { segment: {} }];
+  const [event] = told({ serverContent: { groundingMetadata: { groundingChunks, groundingSupports } } });
+  assert.deepEqual(event.sources, [
+    { number: 1, title: 'A file', uri: '' },
+    { number: 2, title: 'A café', uri: 'https://maps.example/?cid=1' },
+    { number: 3, title: 'c.example', uri: 'https://c.example/x' },
+  ]);
+  assert.deepEqual(event.supports, [{ text: 'It is.', numbers: [2, 1] }]);
 });
 
 test('losses: what follows which', () => {

@@ -68,10 +68,10 @@ export class Transcript {
   on_sources({ turn, sources, suggestions }) {
     const entry = this.models.get(turn) ?? this.open.model ?? (this.open.model = this.#entry('model', turn));
     this.models.set(turn, entry);
-    const links = sources.filter(({ uri }) => isLink(uri)).map(({ number, title, uri }) =>
-      make('li', { value: number }, make('a', { href: uri, target: '_blank', rel: 'noopener noreferrer', textContent: title })),
+    const items = sources.map(({ number, title, uri }) =>
+      make('li', { value: number }, isLink(uri) ? make('a', { href: uri, target: '_blank', rel: 'noopener noreferrer', textContent: title }) : title),
     );
-    entry.sources.replaceChildren(...(links.length > 0 ? [make('ol', { ariaLabel: 'Sources' }, ...links)] : []));
+    entry.sources.replaceChildren(...(items.length > 0 ? [make('ol', { ariaLabel: 'Sources' }, ...items)] : []));
     if (suggestions) entry.sources.append(searches(suggestions));
   }
 
