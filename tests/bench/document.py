@@ -12,6 +12,7 @@ from tests.bench.figures import Spread, ratio
 from tests.bench.growth import BUSIEST, COMPLETE, LATEST_MS, limit
 from tests.bench.machine import busy
 from tests.bench.plots import bars, lines
+from tests.bench.reasons import ended
 from tests.bench.targets import TARGETS
 
 BEGIN, END = "<!-- written by bin/bench: begin -->", "<!-- written by bin/bench: end -->"
@@ -167,9 +168,9 @@ def _samples(results: Results, wire: str) -> str:
     silences = sum(len(run.get("silences_ms", [])) for run in runs)
     pieces = results.get("pool", {}).get(wire, {}).get("ours", {}).get("pieces")
     if pieces is None:
-        return f"{len(runs)} runs each. Quantiles of delays are the median of the runs' own."
+        return f"Alternating runs of each: {len(runs)}. Quantiles of delays are the median of the runs' own."
     return (
-        f"{len(runs)} alternating runs each. Quantiles are over all runs together, {pieces} pieces each way and "
+        f"Alternating runs of each: {len(runs)}. Quantiles are over all runs together, {pieces} pieces each way and "
         f"{silences} interruptions; the brackets hold the lowest and the highest of a run by itself."
     )
 
@@ -196,19 +197,21 @@ def _growth(results: Results) -> Iterator[str]:
         f"{LATEST_MS:.0f} ms beyond what the client gathers, with less than {BUSIEST:.0f} % of the core."
     )
     held = [[SHOWN[key], *_limits(results["growth"][key])] for key in keys]
-    yield table(["", "held", "not held", "MiB more for each"], held)
+    yield table(["", "held", "not held", "because", "MiB more for each"], held)
     rows = [[SHOWN[key], *_grown(step)] for key in keys for step in results["growth"][key]]
     yield table(
         ["", "conversations", "CPU, %", "of it each", "up p50 / p99, ms", "down p50 / p99, ms", "a message down, us",
          "silent, ms", "all started, ms", "all back, ms", "MiB", "far end's CPU, %", "held"], rows
     )  # fmt: skip
     yield "![processor share by conversations](benchmarks-growth.svg)"
+    yield "![p99 by conversations](benchmarks-delays.svg)"
 
 
 def _limits(steps: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     held, failed = limit(steps)
     yield str(held)
     yield "none tried" if failed is None else str(failed["sessions"])
+    yield "-" if failed is None else ended(failed)
     known = [step for step in steps if step.get("resident_mib")]
     first, last = known[0], known[-1]
     more = last["sessions"] - first["sessions"]
@@ -257,9 +260,15 @@ def _vad(engines: Mapping[str, Any]) -> str:
         for name, of in engines.items()
     ]  # fmt: skip
     head = ["detector", "delay p50 / p95, ms", "utterances missed", "false alarms", "CPU seconds an hour of sound"]
-    alarms = [f"{name}: {', '.join(dict.fromkeys(of['alarms']))}" for name, of in engines.items() if of["alarms"]]
-    listed = "\n".join(f"- {line}" for line in alarms)
-    return f"{told}\n\n{table(head, rows)}\n\nFalse alarms in:\n\n{listed or '- none'}"
+    return "\n\n".join(
+        [told, table(head, rows), _named("False alarms", "alarms", engines), _named("Missed", "missed", engines)]
+    )
+
+
+def _named(title: str, what: str, engines: Mapping[str, Any]) -> str:
+    """Lists the recordings in which something happened."""
+    lines_ = [f"- {name}: {', '.join(dict.fromkeys(of[what]))}" for name, of in engines.items() if of[what]]
+    return f"{title} in:\n\n" + ("\n".join(lines_) or "- none")
 
 
 def plots(results: Results) -> Iterator[tuple[str, str]]:
@@ -269,10 +278,17 @@ def plots(results: Results) -> Iterator[tuple[str, str]]:
         yield f"benchmarks-cpu-{wire}.svg", bars(f"percent of a core for one conversation in real time, {wire}", cost)
     if results.get("growth"):
         grown = {
-            SHOWN[key]: [(step["sessions"], number(step["cpu"])) for step in results["growth"][key]]
+            SHOWN[key]: [(step["sessions"], number(step["cpu"])) for step in results["growth"][key] if "cpu" in step]
             for key in _present(results, "growth")
         }
         yield "benchmarks-growth.svg", lines("percent of a core", "conversations in one process", grown)
+        late = {
+            SHOWN[key]: [
+                (step["sessions"], number(step["down_p99_ms"])) for step in results["growth"][key] if step["held"]
+            ]
+            for key in _present(results, "growth")
+        }
+        yield "benchmarks-delays.svg", lines("p99 down in ms, as long as held", "conversations in one process", late)
     if results.get("hour"):
         kept = {SHOWN[key]: [(s / 60, m) for s, m in results["hour"][key]] for key in _present(results, "hour")}
         yield "benchmarks-memory.svg", lines("resident MiB", "minutes of speech each way", kept)

@@ -36,7 +36,7 @@ class Lengths:
     pace: float = 5.0
     down: int = 3000
     up: int = 1500
-    interruptions: int = 20
+    interruptions: int = 24
     bursts: int = 3
     speech: int = 3600
     window: float = 2.0

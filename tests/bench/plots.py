@@ -72,7 +72,7 @@ def lines(title: str, across: str, series: Mapping[str, Sequence[tuple[float, fl
                 drawn.append(f'<text x="{LEFT - 6}" y="{float(y) + 4:.1f}" text-anchor="end">{mark:g}</text>')
             else:
                 drawn.append(f'<text x="{x}" y="{bottom + 18}" text-anchor="middle">{mark:g}</text>')
-    for number, (name, given) in enumerate(series.items()):
+    for number, (name, given) in enumerate(each for each in series.items() if each[1]):
         colour, path = COLOURS[number % len(COLOURS)], " ".join(at(*point) for point in given)
         drawn.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         drawn.append(f'<text x="{right + 12}" y="{TOP + 18 * number + 10}" fill="{colour}">{escape(name)}</text>')

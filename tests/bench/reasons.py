@@ -5,12 +5,14 @@ detector's network costs.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from tests.bench.columns import Results, column, delay, growth_an_hour, middle, sampled
+from tests.bench.columns import Results, column, delay, growth_an_hour, middle, number, sampled
 from tests.bench.figures import ratio
 from tests.bench.growth import BUSIEST, LATEST_MS, failings, limit
 
+FULL = 80.0  # percent of a core from which on a process has no time left for what comes at once
 Reason = Callable[[Results], str]
 
 
@@ -119,28 +121,30 @@ def many(results: Results) -> str:
     held, step = limit(results.get("growth", {}).get("ours", []))
     if step is None:
         return f"{held} were the most that were tried, and they were held."
-    count, failed = step["sessions"], failings(step)
+    return f"With {step['sessions']}, {ended(step)}.{_parts(results)}"
+
+
+def ended(step: Mapping[str, Any]) -> str:
+    """Tells what of a count was not in real time, and which process had used up its core."""
+    failed = failings(step)
     if failed == {"fault"}:
-        return f"{count} did not run: {step['fault']}."
+        return f"they did not run: {step['fault']}"
+    share, far = number(step["cpu"]), number(step.get("far_cpu"))
     told = {
-        "cpu": f"the process took {step['cpu']:.0f} % of its core, of which {BUSIEST:.0f} count as all",
-        "pieces": f"{100 * step.get('came', math.nan):.0f} % of the pieces came in the time they had",
+        "cpu": f"the process took {share:.0f} % of its core, of which {BUSIEST:.0f} count as all",
+        "pieces": f"{100 * number(step.get('came')):.0f} % of the pieces came in the time they had",
     }
     for way in ("up", "down"):
-        value = step[f"{way}_p99_ms"]
-        told[way] = f"the p99 {way} was {math.nan if value is None else value:.1f} ms, of {LATEST_MS:.0f} allowed"
-    share = step["cpu"]
-    causes = " and ".join(told[what] for what in ("cpu", "pieces", "up", "down") if what in failed)
-    far = step.get("far_cpu")
-    far_told = "" if far is None else f" and the far end's {far:.0f} %"
-    if far is not None and far > max(share, 80.0):
-        cause = "the far end is what ran out of time, not this project"
-    elif share > 80.0:
-        cause = "the process ran out of its core"
+        allowed = LATEST_MS + (step.get("gathers_ms", 0) if way == "up" else 0)
+        told[way] = f"the p99 {way} was {number(step[f'{way}_p99_ms']):.1f} ms, of {allowed:.0f} allowed"
+    if share >= max(FULL, 0.0 if math.isnan(far) else far):
+        cause = "the process had used up its core"
+    elif far >= FULL:
+        cause = "the far end had used up its core, so this is not the client's limit"
     else:
-        cause = "it was waiting, not work, that ended it: neither process had used up its core"
-    parts = _parts(results)
-    return f"With {count}, {causes}. The process used {share:.0f} % of a core{far_told}: {cause}.{parts}"
+        cause = "neither had used up its core: it was waiting, not work"
+    causes = " and ".join(told[what] for what in ("cpu", "pieces", "up", "down") if what in failed)
+    return f"{causes}; the process used {share:.0f} % of a core, the far end {far:.0f} %, and {cause}"
 
 
 def _parts(results: Results) -> str:

@@ -203,7 +203,10 @@ def gateway() -> Iterator[tuple[int, int]]:
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)
         try:
             assert process.stdout is not None
-            yield process.pid, int(json.loads(process.stdout.readline())["url"].rpartition(":")[2])
+            ready = process.stdout.readline()
+            if not ready:
+                raise SystemExit("the gateway did not start; what it says stands above")
+            yield process.pid, int(json.loads(ready)["url"].rpartition(":")[2])
         finally:
             process.terminate()
             try:

@@ -10,8 +10,10 @@ import pytest
 SCRIPT = Path(__file__).with_name("conversations.py")
 
 
-def test_two_conversations_are_measured() -> None:
-    command = [sys.executable, str(SCRIPT), "-n", "2", "-s", "6", "--json"]
+def test_two_conversations_are_measured(tmp_path: Path) -> None:
+    document = tmp_path / "document.md"
+    document.write_text("before\n<!-- load:begin -->\n<!-- load:end -->\nafter\n")
+    command = [sys.executable, str(SCRIPT), "-n", "2", "-s", "6", "--json", "--document", str(document)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -21,6 +23,7 @@ def test_two_conversations_are_measured() -> None:
     service, _ear, clients = found["processor"]
     assert service > 0 < clients
     assert min(found["megabytes"]) > 10
+    assert "| 2 | " in document.read_text()
 
 
 @pytest.mark.parametrize("option", ["--help"])
