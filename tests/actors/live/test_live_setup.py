@@ -212,8 +212,12 @@ def test_every_model_answers_in_audio_only(model: str) -> None:
         (THINKING, {"thinkingLevel": "LOW", "thinkingBudget": 1}, "exactly one"),
         (THINKING, {"thinkingLevel": "LOW"}, ""),
         (THINKING, {"thinkingBudget": 0}, ""),
+        (THINKING, {"thinkingLevel": "MINIMAL"}, "LOW, MEDIUM or HIGH"),
+        (THINKING, {"thinkingBudget": -2}, "from -1 up"),
         (FLASH, {"thinkingLevel": "LOW"}, ""),
+        (FLASH, {"thinkingBudget": 0}, "thinking_level instead"),
         (NATIVE, {"thinkingBudget": 0}, ""),
+        (NATIVE, {"thinkingLevel": "LOW"}, "thinking_budget instead"),
     ],
 )
 def test_thinking(model: str, thinking: dict[str, Any] | None, words: str) -> None:
@@ -224,7 +228,7 @@ def test_thinking(model: str, thinking: dict[str, Any] | None, words: str) -> No
 
 @pytest.mark.parametrize(
     ("model", "true", "false"),
-    [(LIVE, "", "always"), (THINKING, "", ""), (FLASH, "no proactive", ""), (NATIVE, "", "")],
+    [(LIVE, "", "always"), (THINKING, "", "always"), (FLASH, "knows no", ""), (NATIVE, "", "")],
 )
 def test_proactivity(model: str, true: str, false: str) -> None:
     for asked, words in ((True, true), (False, false)):
@@ -233,11 +237,14 @@ def test_proactivity(model: str, true: str, false: str) -> None:
         assert bool(words) == bool(found)
 
 
-@pytest.mark.parametrize(("model", "has"), [(LIVE, False), (THINKING, False), (FLASH, False), (NATIVE, True)])
-def test_affective_dialog(model: str, has: bool) -> None:
+@pytest.mark.parametrize(
+    ("model", "on", "off"), [(LIVE, False, False), (THINKING, False, False), (FLASH, False, True), (NATIVE, True, True)]
+)
+def test_affective_dialog(model: str, on: bool, off: bool) -> None:
+    """Models that have lost it want it left out, be it on or off."""
     thinking = {"thinkingConfig": {"thinkingLevel": "LOW"}} if model == THINKING else {}
-    assert (rule(model, generation={"enableAffectiveDialog": True, **thinking}) == "") == has
-    assert rule(model, generation={"enableAffectiveDialog": False, **thinking}) == ""
+    assert (rule(model, generation={"enableAffectiveDialog": True, **thinking}) == "") == on
+    assert (rule(model, generation={"enableAffectiveDialog": False, **thinking}) == "") == off
 
 
 @pytest.mark.parametrize("model", PROFILES)
