@@ -117,7 +117,7 @@ class Session:
             if self.linked and self.takes_history:
                 self._first.append(c.StopGenerating())
             return ()
-        self.kept.keep(item)
+        self.kept.keep(self.history.noting(item))
         if self._reply and not self.calling.owing and isinstance(item, SpeechStarted | Say):
             self._reply.outlive(item.at if isinstance(item, SpeechStarted) else self._reply.last)
         return (e.Transcript("user", item.text, final=True),) if isinstance(item, Say) else ()

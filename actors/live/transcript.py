@@ -1,26 +1,31 @@
 """What was said by both sides, in words: for the screen, and for telling a session that does not know it."""
 
 from collections import deque
+from typing import TypeVar
 
 import attrs
 
 from actors.live.commands import Line
+from pipeline.messages import SpeechStarted
 
+Item = TypeVar("Item")
 REMEMBERED = 200  # lines; a session told of more than that would only drop the oldest again
 
 
 @attrs.define
 class _Side:
-    """One side's words in the present turn, and how much of them has been told as final."""
+    """One side's words in the present turn, how much of them has been told as final, and whether new ones are due."""
 
     text: str = ""
     told: int = 0
+    apart: bool = False
 
 
 @attrs.define
 class History:
-    """The exchange so far. Fragments are joined as they come, without spaces of our own (live-protocol 3).
+    """The exchange so far.
 
+    Fragments are joined as they come, without spaces of our own (live-protocol 3), but for one between two utterances.
     A line is `known` once a resumable handle was issued after it: the session at the far end remembers it.
     """
 
@@ -32,9 +37,16 @@ class History:
     def add(self, who: str, text: str, *, told: bool = False) -> None:
         """Adds a fragment of what `user` or `model` says in the present turn."""
         side = self._now[who]
-        side.text += text
+        meet = side.text and not side.text[-1].isspace() and text[:1].strip()
+        side.text += f" {text}" if meet and (side.apart or told) else text
+        side.apart = told or (side.apart and not text)
         if told:
             side.told = len(side.text)
+
+    def noting(self, item: Item) -> Item:
+        """Gives what the user does, and notes where speech begins: what comes next is no end of the words before."""
+        self._now["user"].apart |= isinstance(item, SpeechStarted)
+        return item
 
     def whole(self, who: str) -> str:
         """Gives what that side has said in this turn and was not yet given, stripped; empty if nothing."""
