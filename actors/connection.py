@@ -12,6 +12,7 @@ import trio
 from actors.downlink import route
 from actors.live import wire
 from actors.live.address import GOOGLE, Address
+from actors.live.blame import advice
 from actors.live.commands import Setup
 from actors.live.link import LeaveBy, Link, LinkLost, Renewed, Report, unheard
 from actors.live.recall import recall
@@ -118,7 +119,8 @@ class Connection:
     async def _build(self) -> None:
         """Builds and checks the setup before anything is dialled; in a thread, as an import behind it is slow."""
         declarations = self._declared = self._wanted()
-        cache = Path(self.cache) if self.cache else None
+        bare = self.bus.secrets.redacted(self.live) == self.live  # else a secret would lie in the cache
+        cache = Path(self.cache) if self.cache and bare else None
 
         def work() -> Built:
             return recall(cache, self.live, declarations, local_turns=self.session.local_turns)
@@ -345,19 +347,23 @@ class Connection:
     # -- the saved handle ------------------------------------------------------------------------------------
 
     def _take_saved(self) -> None:
-        if self.resume and self.handle_file and not self._known and self.session.handle is None:
-            saved = Vault(Path(self.handle_file)).load(str(self._built.setup["model"]), self._built.setup)
+        if self.resume and not self._known and self.session.handle is None:
             self.resume = False  # once: a handle that was refused is not tried again
+            if not self.handle_file:
+                self.bus.publish(e.Notice("no session is saved here, so there is none to resume; starting a new one"))
+                return
+            saved = self._vault().load(str(self._built.setup["model"]), self._built.setup)
             self.session.handle = saved.handle
             self.bus.secrets.hide(saved.handle, rotating=True)
             self.bus.publish(e.Notice(saved.note))
 
+    def _vault(self) -> Vault:
+        return Vault(Path(self.handle_file), self._address().shown)
+
     def _save(self) -> None:
         if self.handle_file and self.session.handle:
             try:
-                Vault(Path(self.handle_file)).save(
-                    self.session.handle, str(self._built.setup["model"]), self._built.setup
-                )
+                self._vault().save(self.session.handle, str(self._built.setup["model"]), self._built.setup)
             except OSError as error:
                 what = f"the session could not be saved to {self.handle_file}: {error.strerror}"
                 self.bus.publish(e.Trouble(what, error.errno or 0, "--resume will not find it"))
@@ -367,13 +373,15 @@ class Connection:
 
     def _advice(self, lost: TransportLost) -> str:
         model = self.live.get("model")
-        where = self._where
+        where = self._address().shown
         if self._phase == "dial":
             return f"{lost.reason}; check the network and the endpoint"
         answer = f"it answered {lost.code}: {lost.reason or 'no reason'}"
         if lost.code == ABNORMAL:
             answer = lost.reason or "the connection broke without a word"
-        return (
-            f"asked {where} for a session with {model}, and {answer.rstrip('.')}; "
-            f"check the API key, the model (--model) and the endpoint"
+        refused = self._phase == "setup" and lost.code == INVALID
+        return f"asked {where} for a session with {model}, and {answer.rstrip('.')}; " + (
+            advice(self._built.setup, lost.reason)
+            if refused
+            else "check the API key, the model (--model) and the endpoint"
         )

@@ -10,6 +10,7 @@ from pipeline.errors import Refused
 
 GOOGLE = "https://generativelanguage.googleapis.com"
 TOKEN_PREFIX = "auth_tokens/"  # noqa: S105 - what a token begins with, no token
+SUPERFLUOUS = {"@": "a user name or password", "?": "a query", "#": "a fragment"}  # of an endpoint, by their marks
 SCHEMES = {"ws": False, "http": False, "wss": True, "https": True}
 METHOD = "/ws/google.ai.generativelanguage.{version}.GenerativeService.BidiGenerateContent{kind}"
 
@@ -39,14 +40,25 @@ class Address:
         return f"[{self.host}]" if ":" in self.host else self.host
 
     @classmethod
+    def checked(cls, endpoint: str) -> str:
+        """Gives a base URL as it may be shown; Refused as `of`."""
+        return cls.of(endpoint, "", "").shown
+
+    @classmethod
     def of(
         cls, endpoint: str, version: str, key: str, *, key_in: str = "header", headers: Mapping[str, str] | None = None
     ) -> "Address":
         """Builds the address from a base URL (ws, wss, http or https); path and version are added.
 
         An ephemeral token in place of a key goes to the constrained method of v1alpha, where alone it is good.
-        Raises Refused for a URL or key that cannot be one.
+        Raises Refused for a URL or key that cannot be one, and for a URL that has more than host, port and path:
+        credentials would be in it, which are not shown even then.
         """
+        if superfluous := next((what for mark, what in SUPERFLUOUS.items() if mark in endpoint), None):
+            raise Refused(
+                f"the endpoint has {superfluous} in it, which is not sent; take it out, and put the key into "
+                "GOOGLE_API_KEY"
+            )
         try:
             parts = urlsplit(endpoint)
             port = parts.port

@@ -1,4 +1,4 @@
-"""Recalls the last setup that was built, so that an unchanged plan starts without google-genai's slow import.
+"""Recalls the last setups that were built, so that a plan that is known starts without google-genai's slow import.
 
 The file holds what the plan says, prompts included, so it is readable by its owner alone.
 """
@@ -14,6 +14,8 @@ import msgspec
 
 from actors.live.setup import Built, build
 from actors.live.vault import write_privately
+
+REMEMBERED = 4  # setups: a plan with MCP servers has one before they have told their tools, and one after
 
 
 def recall(
@@ -48,14 +50,23 @@ def _key(live: Mapping[str, Any], tools: Sequence[Mapping[str, Any]], *, local_t
 
 def _read(path: Path, key: str) -> Built | None:
     try:
-        record = msgspec.json.decode(path.read_bytes())
-        return Built(**record["built"]) if record["key"] == key else None
-    except (OSError, msgspec.DecodeError, UnicodeError, RecursionError, KeyError, TypeError):
+        return next((Built(**record["built"]) for record in _records(path) if record["key"] == key), None)
+    except (KeyError, TypeError):
         return None
 
 
-def _write(path: Path, key: str, built: Built) -> None:
+def _records(path: Path) -> list[Any]:
+    """Gives what is kept, the newest first."""
     try:
-        write_privately(path, msgspec.json.encode({"key": key, "built": attrs.asdict(built)}))
+        records = msgspec.json.decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError, UnicodeError, RecursionError):
+        return []
+    return records if isinstance(records, list) else []
+
+
+def _write(path: Path, key: str, built: Built) -> None:
+    records = [{"key": key, "built": attrs.asdict(built)}, *_records(path)][:REMEMBERED]
+    try:
+        write_privately(path, msgspec.json.encode(records))
     except OSError:
         return

@@ -1,7 +1,7 @@
 """The vault: the resumption handle on disk, so that a conversation outlives a crash of the process.
 
-The file is readable by its owner alone. It names the model and a hash of the setup, because a handle is only good for
-the model that issued it (live-protocol 4.4).
+The file is readable by its owner alone. It names the model and hashes of service and setup, because a handle is only
+good for the model that issued it, and for the service, which is the only one that should see it (live-protocol 4.4).
 """
 
 import hashlib
@@ -26,22 +26,28 @@ class Saved:
 
 @attrs.define
 class Vault:
-    """Keeps one handle in one file. `clock` is wall time, the only one that outlives a process."""
+    """Keeps one handle in one file, for one service: its scheme, host and port.
+
+    `clock` is wall time, the only one that outlives a process.
+    """
 
     path: Path
+    service: str
     clock: Callable[[], float] = time.time
 
     def save(self, handle: str, model: str, setup: Mapping[str, object]) -> None:
         """Replaces the file whole; OSError when it cannot be written."""
-        record = {"handle": handle, "model": model, "setup": setup_hash(setup), "saved_at": self.clock()}
+        known = {"service": hash_of(self.service), "model": model, "setup": hash_of(setup)}
+        record = {"handle": handle, **known, "saved_at": self.clock()}
         write_privately(self.path, msgspec.json.encode(record))
 
     def load(self, model: str, setup: Mapping[str, object]) -> Saved:
-        """Finds a handle that is still good for this model."""
+        """Finds a handle of this service that is still good for this model."""
         try:
             record = msgspec.json.decode(self.path.read_bytes())
             age = max(0.0, self.clock() - float(record["saved_at"]))
             handle, saved_model, saved_setup = record["handle"], record["model"], record["setup"]
+            service = record["service"]
             if not isinstance(handle, str) or not handle:
                 raise ValueError("there is no handle in it")
         except FileNotFoundError:
@@ -50,9 +56,11 @@ class Vault:
             return Saved(None, f"the saved session in {self.path} cannot be read; starting a new one")
         if age > LIFE:
             return Saved(None, f"the saved session is {age / 3600:.1f} hours old and has expired; starting a new one")
+        if service != hash_of(self.service):
+            return Saved(None, f"the saved session was with another service, not {self.service}; starting a new one")
         if saved_model != model:
             return Saved(None, f"the saved session was with {saved_model}, not {model}; starting a new one")
-        changed = "" if saved_setup == setup_hash(setup) else "; its settings have changed since"
+        changed = "" if saved_setup == hash_of(setup) else "; its settings have changed since"
         return Saved(handle, f"resuming the session saved {age:.0f} s ago{changed}")
 
     def forget(self) -> None:
@@ -74,6 +82,6 @@ def write_privately(path: Path, data: bytes) -> None:
         aside.unlink(missing_ok=True)
 
 
-def setup_hash(setup: Mapping[str, object]) -> str:
-    """Gives a hash of a setup that does not depend on the order of its keys."""
-    return hashlib.sha256(msgspec.json.encode(setup, order="deterministic")).hexdigest()[:16]
+def hash_of(plain: object) -> str:
+    """Gives a hash of plain data that does not depend on the order of keys."""
+    return hashlib.sha256(msgspec.json.encode(plain, order="deterministic")).hexdigest()[:16]

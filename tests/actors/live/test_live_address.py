@@ -67,6 +67,28 @@ def test_a_bad_url_is_refused_by_name(endpoint: str) -> None:
     assert repr(endpoint) in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "named"),
+    [
+        ("ws://CANARY@h", "user name"),
+        ("ws://me:CANARY@h:80/path", "user name"),
+        ("ws://me:a/CANARY@h", "user name"),
+        ("me:CANARY@h", "user name"),
+        ("ws://h?key=CANARY", "query"),
+        ("ws://h:port?key=CANARY", "query"),
+        ("h?key=CANARY", "query"),
+        ("ws://h/#CANARY", "fragment"),
+    ],
+)
+def test_credentials_in_a_url_are_refused_and_not_shown(endpoint: str, named: str, canary: str) -> None:
+    for check in (Address.checked, lambda given: Address.of(given, "v1beta", "key")):
+        with pytest.raises(Refused) as refused:
+            check(endpoint.replace("CANARY", canary))
+        assert named in str(refused.value)
+        assert "GOOGLE_API_KEY" in str(refused.value)
+        assert canary not in str(refused.value)
+
+
 @pytest.mark.parametrize("key", ["made-up\n", "made\r\nHost: up", "made up", "mäde-up", "made\tup"])
 def test_a_key_that_cannot_be_one_is_refused_and_not_shown(key: str) -> None:
     with pytest.raises(Refused) as refused:

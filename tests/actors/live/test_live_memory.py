@@ -15,12 +15,14 @@ from actors.live import recall as recalling
 from actors.live.commands import Line
 from actors.live.recall import recall
 from actors.live.transcript import REMEMBERED, History
-from actors.live.vault import LIFE, Vault, setup_hash
+from actors.live.vault import LIFE, Vault, hash_of
+from pipeline.messages import SpeechEnded, SpeechStarted
 
 MODEL = "models/gemini-3.8-live"
 SETUP = {"model": MODEL, "generationConfig": {"temperature": 0.5}}
 LIVE = {"model": "gemini-3.8-live", "response_modalities": ["AUDIO"]}
 HANDLE = "a-made-up-handle"
+SERVICE = "wss://far.test:443"
 
 
 # -- transcript ----------------------------------------------------------------------------------------------
@@ -36,6 +38,28 @@ def test_fragments_join_without_spaces_of_ours() -> None:
     assert history.whole("model") == "!"
     history.close()
     assert history.all() == (Line("model", "Hello there !"),)
+
+
+def test_two_utterances_of_a_turn_stand_apart_and_fragments_do_not() -> None:
+    history = History()
+    began = SpeechStarted(0.0, 0)
+    assert history.noting(began) is began
+    for text in ("hel", "lo"):
+        history.add("user", text)
+        history.noting(SpeechEnded(1.0, 16000))
+    history.noting(began)
+    for text in ("", "what ti", "me is it"):
+        history.add("user", text)
+    history.noting(began)
+    history.add("user", " in Rome")
+    history.add("user", "typed", told=True)
+    history.add("user", "and spoken")
+    history.add("user", ".")
+    assert history.whole("user") == "and spoken."
+    history.close()
+    history.add("user", "new")
+    history.close()
+    assert [line.text for line in history.all()] == ["hello what time is it in Rome typed and spoken.", "new"]
 
 
 def test_lines_come_user_first_and_empty_sides_leave_none() -> None:
@@ -92,11 +116,11 @@ def test_the_oldest_lines_go() -> None:
 
 @pytest.fixture
 def vault(tmp_path: Path) -> Vault:
-    return Vault(tmp_path / "deep" / "handle.json", clock=lambda: 1000.0)
+    return Vault(tmp_path / "deep" / "handle.json", SERVICE, clock=lambda: 1000.0)
 
 
 def later(vault: Vault, seconds: float) -> Vault:
-    return Vault(vault.path, clock=lambda: 1000.0 + seconds)
+    return Vault(vault.path, SERVICE, clock=lambda: 1000.0 + seconds)
 
 
 def test_a_saved_handle_is_found_by_its_owner_alone(vault: Vault) -> None:
@@ -118,7 +142,7 @@ def test_a_changed_setup_is_mentioned_and_does_not_hinder(vault: Vault) -> None:
 
 
 def test_the_hash_does_not_depend_on_the_order_of_keys() -> None:
-    assert setup_hash({"a": 1, "b": {"c": 1, "d": 2}}) == setup_hash({"b": {"d": 2, "c": 1}, "a": 1})
+    assert hash_of({"a": 1, "b": {"c": 1, "d": 2}}) == hash_of({"b": {"d": 2, "c": 1}, "a": 1})
 
 
 @pytest.mark.parametrize(("age", "good"), [(0, True), (LIFE, True), (LIFE + 1, False), (-60, True)])
@@ -137,7 +161,16 @@ def test_another_model_cannot_use_it(vault: Vault) -> None:
     assert "models/other" in saved.note
 
 
-RECORD = {"handle": HANDLE, "model": MODEL, "setup": "", "saved_at": 1000.0}
+@pytest.mark.parametrize("other", ["ws://far.test:443", "wss://far.test:8443", "wss://near.test:443"])
+def test_another_service_never_sees_it(vault: Vault, other: str) -> None:
+    vault.save(HANDLE, MODEL, SETUP)
+    saved = Vault(vault.path, other, clock=vault.clock).load(MODEL, SETUP)
+    assert saved.handle is None
+    assert f"another service, not {other}" in saved.note
+    assert SERVICE not in vault.path.read_text("utf-8")
+
+
+RECORD = {"handle": HANDLE, "model": MODEL, "setup": "", "service": "", "saved_at": 1000.0}
 
 
 @pytest.mark.parametrize(
@@ -151,6 +184,7 @@ RECORD = {"handle": HANDLE, "model": MODEL, "setup": "", "saved_at": 1000.0}
         b"{}",
         json.dumps({**RECORD, "saved_at": "yesterday"}).encode(),
         json.dumps({**RECORD, "saved_at": 10**400}).encode(),
+        json.dumps({key: value for key, value in RECORD.items() if key != "service"}).encode(),
         json.dumps({**RECORD, "handle": None}).encode(),
         json.dumps({**RECORD, "handle": ""}).encode(),
         json.dumps({**RECORD, "handle": 5}).encode(),
@@ -222,13 +256,23 @@ def test_a_changed_plan_is_built_again(
     assert recall(path, live, tools, local_turns=local_turns) == after
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", b"[" * 100_000, b'{"key": 1, "built": 2}'])
+def test_a_few_plans_are_known_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "setup.json"
+    plans = [{**LIVE, "seed": n} for n in range(recalling.REMEMBERED + 1)]
+    built = [recall(path, live, [], local_turns=False) for live in plans]
+    monkeypatch.setattr(recalling, "build", lambda *_, **__: pytest.fail("it was built again"))
+    assert [recall(path, live, [], local_turns=False) for live in plans[1:]] == built[1:]
+    with pytest.raises(pytest.fail.Exception):
+        recall(path, plans[0], [], local_turns=False)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", b"[" * 100_000, b'[{"key": 1, "built": 2}]', b"[5]"])
 def test_a_corrupt_cache_only_costs_time(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "setup.json"
     path.write_bytes(content)
     built = recall(path, LIVE, [], local_turns=False)
     assert built.setup["model"] == MODEL
-    assert msgspec.json.decode(path.read_bytes())["built"]["setup"]["model"] == MODEL
+    assert msgspec.json.decode(path.read_bytes())[0]["built"]["setup"]["model"] == MODEL
 
 
 def test_a_cache_that_cannot_be_written_only_costs_time(tmp_path: Path) -> None:
