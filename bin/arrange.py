@@ -7,11 +7,25 @@ from pathlib import Path
 import attrs
 import platformdirs
 
+from actors.live.address import Address
 from pipeline.environment import Environment
+from pipeline.errors import PlanError, Refused
 from pipeline.plan import Plan
 
 APP = "live-assistant"
 GEMINI, LOCAL = "gemini", "local"
+HANDLE_FILE = "actors.connection.handle_file"
+OWN_FOLDERS = "your own folders"
+VALUES = (
+    "model",
+    "endpoint",
+    "input",
+    "output",
+    "events",
+    "trace",
+    "metrics",
+    "record",
+)  # which are names of something
 
 
 @attrs.frozen
@@ -41,9 +55,11 @@ def arrange(options: argparse.Namespace) -> Arrangement:
     """Builds the plan of a `talk` or `demo`; PlanError for what is wrong in files and settings."""
     environment = Environment.read()
     given = vars(options)
+    if empty := next((name for name in VALUES if given.get(name) == ""), None):
+        raise PlanError(f"--{empty} is given and empty; name something, or leave it out")
     plan = Plan.load()
     for key, value in _kept().items():
-        plan.set(key, value)
+        plan.set(key, value, OWN_FOLDERS)
     for file in options.config:
         plan.merge_file(Path(file))
     for key, value in _settings(given).items():
@@ -53,13 +69,26 @@ def arrange(options: argparse.Namespace) -> Arrangement:
     endpoint = plan.table("actors", "connection").get("endpoint")
     backend = given.get("backend") or (GEMINI if environment.google_key or endpoint else LOCAL)
     local = backend == LOCAL and not given.get("endpoint")
+    kept = "handle_file" in plan.table("actors", "connection") and plan.origin(HANDLE_FILE) == OWN_FOLDERS
+    if local and kept:
+        plan.set(HANDLE_FILE, "", "the embedded service")  # which forgets when it ends, and must not cost Gemini's
+    if environment.base_url:
+        shown(environment.base_url)
     return Arrangement(plan, environment, local, _who(local=local, endpoint=endpoint, environment=environment))
+
+
+def shown(endpoint: str) -> str:
+    """Gives an endpoint as it may be shown; PlanError where it is none, or has credentials in it."""
+    try:
+        return Address.checked(endpoint)
+    except Refused as unusable:
+        raise PlanError(str(unusable)) from None
 
 
 def _kept() -> dict[str, object]:
     """Where a person's own machine keeps what outlives a conversation; a plan may say otherwise."""
     return {
-        "actors.connection.handle_file": str(Path(platformdirs.user_state_path(APP)) / "session.json"),
+        HANDLE_FILE: str(Path(platformdirs.user_state_path(APP)) / "session.json"),
         "budget.file": str(Path(platformdirs.user_state_path(APP)) / "spent.json"),
         "actors.connection.cache": str(Path(platformdirs.user_cache_path(APP)) / "setup.json"),
     }
@@ -87,7 +116,7 @@ def _who(*, local: bool, endpoint: object, environment: Environment) -> str:
     if local:
         why = "" if environment.google_key else "; set GOOGLE_API_KEY to talk to Gemini"
         return f"The embedded service answers{why}"
-    return f"{endpoint} answers" if endpoint else "Gemini answers"
+    return f"{shown(str(endpoint))} answers" if endpoint else "Gemini answers"
 
 
 def serve_locally(plan: Plan, url: str) -> None:

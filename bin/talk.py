@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import trio
 
 from bin.arrange import Arrangement, arrange, serve_locally
+from bin.checking import check_whole
 from bin.ending import Ending
 from bin.obeying import obeying
 from pipeline.conversation import Conversation, converse
 from pipeline.events import Bus
-from pipeline.graph import check
 from telemetry.sinks import Listening, Occasion, listening
 
 if TYPE_CHECKING:
@@ -44,9 +44,10 @@ async def _main(arrangement: Arrangement, options: argparse.Namespace) -> int:
 async def listened(arrangement: Arrangement, options: argparse.Namespace) -> AsyncIterator[Listening]:
     """Opens everything that listens to a conversation, and says at the end what any of it has missed.
 
-    PlanError before anything is opened: a folder for a recording must be empty, also after a plan that was wrong.
+    PlanError before anything is opened: what lies under the names of its files is kept, and a folder for a recording
+    must be empty, also after a plan that was wrong.
     """
-    check(arrangement.plan)
+    check_whole(arrangement, vars(options))
     bus = Bus(arrangement.environment.secrets())
     occasion = Occasion.of(bus, arrangement.plan, arrangement.environment, vars(options) | {"who": arrangement.who})
     if not options.quiet:

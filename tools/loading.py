@@ -4,12 +4,22 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 
 from pipeline.errors import PlanError
 from tools.registry import MARK
+
+_kept: dict[Path, ModuleType] = {}
+
+
+def keep(names: Iterable[str], folder: Path) -> None:
+    """Keeps files that have just been loaded to be looked at for the next who loads them, so that they run once."""
+    for name in names:
+        path = folder / name
+        if (loaded := sys.modules.get(_alias(path))) is not None and loaded.__file__ == str(path):
+            _kept[path] = loaded
 
 
 def load_tools(name: str, folder: Path, where: str) -> list[Callable[..., object]]:
@@ -32,7 +42,9 @@ def load_tools(name: str, folder: Path, where: str) -> list[Callable[..., object
 def _load_file(path: Path, name: str, where: str) -> ModuleType:
     if not path.is_file():
         raise PlanError(f"{where} names {name}, but there is no file {path}; correct the name")
-    alias = f"tools_of_{path.stem}"  # a file called json.py must not stand in for the real json
+    if (kept := _kept.pop(path, None)) is not None:
+        return kept
+    alias = _alias(path)
     spec = importlib.util.spec_from_file_location(alias, path)
     if spec is None or spec.loader is None:
         raise PlanError(f"{where} names {name}, which Python cannot load; a file of tools is a plain .py file")
@@ -44,6 +56,11 @@ def _load_file(path: Path, name: str, where: str) -> ModuleType:
     except (Exception, SystemExit) as error:
         raise PlanError(f"{where} names {name}, which cannot be imported: {_reason(error, path)}") from error
     return module
+
+
+def _alias(path: Path) -> str:
+    """Names the module of a file: one that is called json.py must not stand in for the real json."""
+    return f"tools_of_{path.stem}"
 
 
 def _load_module(name: str, folder: Path, where: str) -> ModuleType:

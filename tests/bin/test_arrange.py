@@ -40,12 +40,12 @@ ADVICE = "; set GOOGLE_API_KEY to talk to Gemini"
         ("", True, False, "Gemini answers"),
         ("--backend local", True, True, EMBEDDED),
         ("--backend gemini", False, False, "Gemini answers"),
-        ("--endpoint ws://far", False, False, "ws://far answers"),
-        ("--endpoint ws://far --backend local", False, False, "ws://far answers"),
-        ("--set actors.connection.endpoint=ws://set", False, False, "ws://set answers"),
-        ("--config far.toml", False, False, "ws://file answers"),
-        ("--config far.toml", True, False, "ws://file answers"),
-        ("--config far.toml --endpoint ws://far", False, False, "ws://far answers"),
+        ("--endpoint ws://far", False, False, "ws://far:80 answers"),
+        ("--endpoint ws://far --backend local", False, False, "ws://far:80 answers"),
+        ("--set actors.connection.endpoint=ws://set", False, False, "ws://set:80 answers"),
+        ("--config far.toml", False, False, "ws://file:80 answers"),
+        ("--config far.toml", True, False, "ws://file:80 answers"),
+        ("--config far.toml --endpoint ws://far", False, False, "ws://far:80 answers"),
         ("--config far.toml --backend local", False, True, EMBEDDED + ADVICE),
     ],
 )
@@ -79,7 +79,7 @@ def test_a_set_wins_over_options_and_they_over_files(elsewhere: Path) -> None:
 
 
 def test_what_is_kept_lies_in_the_persons_own_folders(elsewhere: Path) -> None:
-    kept = connection(arranged())
+    kept = connection(arranged("--backend gemini"))
     assert Path(kept["handle_file"]).is_relative_to(elsewhere)
     assert Path(kept["cache"]).is_relative_to(elsewhere)
     assert Path(kept["handle_file"]).name == "session.json"
@@ -89,6 +89,32 @@ def test_a_file_may_say_where_things_are_kept(elsewhere: Path) -> None:
     (elsewhere / "my.toml").write_text("[actors.connection]\nhandle_file = 'here.json'\ncache = ''")
     kept = connection(arranged("--config my.toml"))
     assert (kept["handle_file"], kept["cache"]) == ("here.json", "")
+
+
+def test_the_embedded_service_leaves_the_saved_session_alone(elsewhere: Path) -> None:
+    """It forgets when it ends; what Gemini has given is still good after it."""
+    assert connection(arranged())["handle_file"] == ""
+    assert connection(arranged("--set actors.connection.handle_file=my.json"))["handle_file"] == "my.json"
+    assert connection(arranged("--endpoint ws://far"))["handle_file"] != ""
+
+
+@pytest.mark.parametrize("option", ["model", "endpoint", "input", "output", "events", "trace", "metrics", "record"])
+def test_an_option_without_a_value_is_refused(option: str) -> None:
+    with pytest.raises(PlanError, match=f"--{option} is given and empty"):
+        arrange(parser().parse_args(["talk", f"--{option}", ""]))
+
+
+def test_credentials_in_an_endpoint_are_refused_wherever_it_stands(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, canary: str
+) -> None:
+    url = f"ws://me:{canary}@far"
+    for words in (f"--endpoint {url}", f"--set actors.connection.endpoint={url}", f"--endpoint ws://far?key={canary}"):
+        with pytest.raises(PlanError, match="GOOGLE_API_KEY") as refused:
+            arranged(words)
+        assert canary not in str(refused.value)
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", url)
+    with pytest.raises(PlanError, match="user name"):
+        arranged()
 
 
 def test_a_connection_of_the_users_own_is_given_no_settings_of_ours(elsewhere: Path) -> None:

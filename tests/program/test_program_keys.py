@@ -85,6 +85,21 @@ async def with_the_newer_form(user: Any) -> Any:
         return outcomes["good"], outcomes["bad"]
 
 
+async def with_credentials_in_the_endpoint(user: Any) -> Any:
+    """Which nobody sends, and nobody shows either: not talk, nor plan, nor doctor."""
+    endpoints = [f"ws://me:{user.key}@127.0.0.1:9", f"ws://127.0.0.1:9/?key={user.key}"]
+    talks = [await user.run(*user.talk[:-1], endpoint, *SHORT, GOOGLE_API_KEY="") for endpoint in endpoints]
+    setting = ("--set", f"actors.connection.endpoint={endpoints[0]}")
+    return *talks, await user.run("plan", *setting), await user.run("doctor", *setting)
+
+
+async def with_secrets_in_the_plan(user: Any) -> Any:
+    """The key where it does not belong, and what a server of tools is given to know."""
+    server = f'tools.mcp.notes={{command = ["notes"], env = {{NOTES_TOKEN = "{user.key[::-1]}"}}}}'
+    prompt = f"live.system_instruction=The key is {user.key}"
+    return await user.run("plan", "--set", server, "--set", prompt, GOOGLE_API_KEY=user.key)
+
+
 UNREACHABLE = {
     "404": (functools.partial(to_server, not_found), "HTTP 404"),
     "web page": (functools.partial(to_server, web_page), "HTTP 200"),
@@ -108,7 +123,11 @@ ACCEPTED = {
 SCENARIOS = (
     {name: scenario for name, (scenario, _) in (UNREACHABLE | REFUSED).items()}
     | ACCEPTED
-    | {"newer form": with_the_newer_form}
+    | {
+        "newer form": with_the_newer_form,
+        "credentials in the endpoint": with_credentials_in_the_endpoint,
+        "secrets in the plan": with_secrets_in_the_plan,
+    }
 )
 
 
@@ -149,10 +168,24 @@ def test_a_key_of_the_newer_form_is_as_good(played: Any) -> None:
     assert "API key" in bad.err
 
 
+def test_credentials_in_an_endpoint_are_refused_with_what_to_do(played: Any) -> None:
+    for outcome in played("credentials in the endpoint"):
+        assert outcome.code == 2, outcome
+        assert "GOOGLE_API_KEY" in outcome.err
+
+
+def test_a_plan_is_shown_without_its_secrets(played: Any) -> None:
+    outcome = played("secrets in the plan")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "The key is [secret]" in outcome.out
+    assert 'NOTES_TOKEN = "[secret]"' in outcome.out
+
+
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_no_key_comes_out(name: str, played: Any, canary: str) -> None:
     """Nor a wrong one, which may be right elsewhere."""
-    outcomes = played(name) if name == "newer form" else [played(name)]
+    found = played(name)
+    outcomes = found if isinstance(found, tuple) else [found]
     for outcome in outcomes:
         logs = "".join(path.read_text() for path in outcome.folder.glob("*.jsonl"))
         told = outcome.out + outcome.err + logs

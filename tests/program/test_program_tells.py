@@ -22,6 +22,15 @@ RUNS: dict[str, tuple[str, ...]] = {
     "plan": ("plan",),
     "plan of one's own": ("plan", "--config", "mine.toml", "--config", "more.toml", "--set", "live.seed=3"),
     "plan --dot": ("plan", "--dot"),
+    "plan as talk has it": (
+        "plan",
+        "--model",
+        "gemini-3.1-flash-live-preview",
+        "--turns",
+        "local",
+        "--input",
+        "hush.wav",
+    ),
     "tools": ("tools",),
     "tools call": ("tools", "call", "get_time", '{"city": "Tokyo"}'),
     "tools call without arguments": ("tools", "call", "get_time"),
@@ -31,6 +40,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "devices": ("devices",),
     "doctor": ("doctor",),
     "doctor of a wrong plan": ("doctor", "--set", "actors.vad.treshold=1"),
+    "doctor of recordings": ("doctor", "--config", "recordings.toml"),
     "demo --list": ("demo", "--list"),
     "--help": ("--help",),
 } | {f"{command} -h": (command, "-h") for command in COMMANDS}
@@ -38,6 +48,9 @@ RUNS: dict[str, tuple[str, ...]] = {
 
 async def telling(arguments: tuple[str, ...], user: Any) -> Any:
     (user.folder / "mine.toml").write_text('[live]\nmodel = "gemini-3.1-flash-live-preview"\nseed = 1\ntop_k = 1\n')
+    (user.folder / "recordings.toml").write_text(
+        '[actors.microphone]\nuse = "actors.microphone:Silence"\n[actors.playback]\nuse = "actors.playback:Discard"\n'
+    )
     (user.folder / "more.toml").write_text("[live]\nseed = 2\ntop_k = 2\n")
     return await user.run(*arguments, GOOGLE_API_KEY=user.key if arguments[0] == "plan" else "")
 
@@ -67,6 +80,14 @@ def test_the_plan_is_printed_as_toml_with_its_graph(told: Any) -> None:
 def test_of_what_is_set_more_than_once_the_last_wins(told: Any) -> None:
     live = tomllib.loads(told("plan of one's own").out)["live"]
     assert (live["model"], live["top_k"], live["seed"]) == ("gemini-3.1-flash-live-preview", 2, 3)
+
+
+def test_the_plan_is_the_one_that_talk_would_run(told: Any) -> None:
+    plan = tomllib.loads(told("plan as talk has it").out)
+    assert (plan["live"]["model"], plan["room"]["turns"]) == ("gemini-3.1-flash-live-preview", "local")
+    assert plan["actors"]["microphone"]["path"] == "hush.wav"
+    kept = [plan["actors"]["connection"]["handle_file"], plan["actors"]["connection"]["cache"], plan["budget"]["file"]]
+    assert [Path(path).name for path in kept] == ["session.json", "setup.json", "spent.json"]
 
 
 def test_the_graph_is_drawn_for_graphviz(told: Any) -> None:
@@ -112,11 +133,13 @@ def test_without_sound_devices_says_so(told: Any) -> None:
     assert "--input" in sentence
 
 
-def test_the_doctor_finds_nothing_bad_on_a_machine_without_sound(told: Any) -> None:
-    lines = [line for line in told("doctor").out.splitlines() if not line.startswith(" ")]
+@pytest.mark.parametrize(("name", "code", "sound"), [("doctor", 1, "BAD"), ("doctor of recordings", 0, "note")])
+def test_the_doctor_says_whether_talk_would_work_without_sound(name: str, code: int, sound: str, told: Any) -> None:
+    printed = told(name, code).out
+    lines = [line for line in printed.splitlines() if not line.startswith(" ")]
     states = {line.split()[1]: line.split()[0] for line in lines}
-    assert (states["python"], states["plan"], states["sound"], states["key"]) == ("ok", "ok", "note", "note")
-    assert "GOOGLE_API_KEY" in told("doctor").out
+    assert (states["python"], states["plan"], states["sound"], states["key"]) == ("ok", "ok", sound, "note")
+    assert "GOOGLE_API_KEY" in printed
 
 
 def test_the_doctor_finds_a_wrong_plan(told: Any) -> None:
