@@ -33,7 +33,7 @@ class Environment:
         """Reads the process's variables over the folder's `.env`; PlanError if that file cannot be read."""
         path = (folder or Path.cwd()) / ".env"
         try:
-            from_file = dotenv_values(path) if path.is_file() else {}
+            from_file = dotenv_values(path, encoding="utf-8-sig") if path.is_file() else {}
         except (OSError, UnicodeDecodeError) as error:
             raise PlanError(f"{path} cannot be read: {error}; make it plain UTF-8 text or remove it") from error
         process = os.environ if variables is None else variables

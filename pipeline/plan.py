@@ -106,7 +106,7 @@ class Plan:
 
 def _read(resolved: Path, path: Path) -> Table:
     try:
-        return tomllib.loads(resolved.read_text("utf-8"))
+        return tomllib.loads(resolved.read_text("utf-8-sig"))  # Windows' editors like to begin with a mark
     except FileNotFoundError:
         raise PlanError(f"{path} does not exist; check the name given to --config or include") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -22,6 +22,7 @@ def read(folder: Path, **variables: str) -> Environment:
         ({"GOOGLE_API_KEY": "  ", "GEMINI_API_KEY": "gemini"}, "", "gemini"),
         ({"GOOGLE_API_KEY": " google\n"}, "", "google"),
         ({}, "GOOGLE_API_KEY=file", "file"),
+        ({}, "\ufeffGOOGLE_API_KEY=file", "file"),
         ({}, 'GEMINI_API_KEY="quoted"  # with a comment', "quoted"),
         ({"GOOGLE_API_KEY": "set"}, "GOOGLE_API_KEY=file", "set"),
         ({"GEMINI_API_KEY": "set"}, "GOOGLE_API_KEY=file", "set"),

@@ -165,6 +165,11 @@ def test_a_missing_file_is_named(files: Files) -> None:
         files.load("top.toml")
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(files: Files, tmp_path: Path) -> None:
+    (tmp_path / "marked.toml").write_bytes(b"\xef\xbb\xbf[live]\nseed = 3\n")
+    assert files.load("marked.toml").table("live")["seed"] == 3
+
+
 def test_broken_toml_is_named_with_its_line(files: Files) -> None:
     files(bad="[live]\nmodel = \n")
     with pytest.raises(PlanError, match=r"^bad\.toml is not valid TOML: .*line 2"):
