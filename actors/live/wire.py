@@ -162,12 +162,17 @@ def _flag(signal: s.Signal) -> Callable[[object], Iterator[s.Signal]]:
 
 
 def _calls(value: Json) -> Iterator[s.Signal]:
-    yield s.Calls(
-        tuple(
-            s.FunctionCall(str(call.get("id") or ""), str(call["name"]), dict(call.get("args") or {}))
-            for call in value.get("functionCalls") or ()
-        )
-    )
+    """Reads each call by itself: a malformed one must not cost the others their answers."""
+    found, wrong = [], []
+    for call in value.get("functionCalls") or ():
+        try:
+            found.append(s.FunctionCall(str(call.get("id") or ""), str(call["name"]), dict(call.get("args") or {})))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            wrong.append(f"a malformed toolCall ({type(error).__name__})")
+    if found or not wrong:
+        yield s.Calls(tuple(found))
+    if wrong:
+        yield s.Unrecognised(tuple(wrong))
 
 
 def _resumption(value: Json) -> Iterator[s.Signal]:

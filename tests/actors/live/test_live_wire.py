@@ -137,6 +137,10 @@ def test_many_parts_and_fields_in_one_frame_come_in_the_order_to_act_in() -> Non
         (b'{"goAway": {"timeLeft": "inf"}}', ["a malformed goAway (ValueError)"]),
         (b'{"goAway": {"timeLeft": {"seconds": "nan"}}}', ["a malformed goAway (ValueError)"]),
         (b'{"toolCall": {"functionCalls": [{"id": "1"}]}}', ["a malformed toolCall (KeyError)"]),
+        (
+            b'{"toolCall": {"functionCalls": [3, {"name": "f", "args": 7}]}}',
+            ["a malformed toolCall (AttributeError)", "a malformed toolCall (TypeError)"],
+        ),
         (b'{"usageMetadata": 5}', ["a malformed usageMetadata (AttributeError)"]),
         (json.dumps(content(modelTurn={"parts": [audio(mime="audio/pcm;rate=0")]})).encode(), [NO_RATE]),
         (json.dumps(content(modelTurn={"parts": [audio(mime="audio/pcm;rate=9000000")]})).encode(), [NO_RATE]),
@@ -290,3 +294,13 @@ def test_every_command_has_its_json() -> None:
 def test_audio_survives_the_wire(pcm: bytes) -> None:
     sent = json.loads(encode(c.Audio(pcm)))["realtimeInput"]["audio"]["data"]
     assert from_base64(sent) == pcm
+
+
+def test_a_malformed_call_costs_the_others_nothing() -> None:
+    calls = [{"id": "1", "name": "f"}, {"id": "2"}, {"id": "3", "name": "g", "args": [1]}, {"id": "4", "name": "h"}]
+    found = decode(json.dumps({"toolCall": {"functionCalls": calls}}))
+    asked, wrong = found
+    assert isinstance(asked, s.Calls)
+    assert [call.id for call in asked.calls] == ["1", "4"]
+    assert isinstance(wrong, s.Unrecognised)
+    assert len(wrong.names) == 2
