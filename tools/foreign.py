@@ -13,7 +13,7 @@ import attrs
 from tools.registry import Tool
 from tools.schema import Field
 from tools.servers import Server
-from tools.values import Shape
+from tools.values import Shape, beside
 
 KEPT = ("description", "minimum", "maximum", "minItems", "maxItems", "minLength", "maxLength", "pattern")
 FORMATS = ("date-time", "float", "double", "int32", "int64")
@@ -71,11 +71,11 @@ def convert(schema: object, root: Mapping[str, Any], depth: int = 0) -> dict[str
     if nullable:
         told["nullable"] = True
     if not kinds and len(options) > 1:
-        return told | {"anyOf": [convert(option, root, depth + 1) for option in options]}
+        return beside({"anyOf": [convert(option, root, depth + 1) for option in options]}, told)
     if not kinds and options:
         return convert(options[0], root, depth + 1) | told
     if len(kinds) > 1:
-        return told | {"anyOf": [convert({**found, "type": kind}, root, depth + 1) for kind in kinds]}
+        return beside({"anyOf": [convert({**found, "type": kind}, root, depth + 1) for kind in kinds]}, told)
     return told | _one(kinds[0] if kinds else _guess(found), found, root, depth)
 
 

@@ -7,6 +7,7 @@ The only importer of httpx, and it imports it on first use, in a thread: with th
 import datetime as dt
 import email.utils
 import json
+import math
 import random
 import socket
 from collections import OrderedDict
@@ -39,6 +40,18 @@ class _Again(Exception):
         super().__init__(reason)
 
 
+@attrs.frozen
+class Waits:
+    """The plan's `[tools.http]`: how patient the client is; see `Http`."""
+
+    connect: float = attrs.field(default=5.0, validator=attrs.validators.gt(0))
+    read: float = attrs.field(default=10.0, validator=attrs.validators.gt(0))
+    total: float = attrs.field(default=12.0, validator=attrs.validators.gt(0))
+    tries: int = attrs.field(default=3, validator=attrs.validators.gt(0))
+    backoff: float = attrs.field(default=0.3, validator=attrs.validators.gt(0))
+    limit: int = attrs.field(default=1 << 20, validator=attrs.validators.gt(0))
+
+
 @attrs.define(eq=False)
 class Http(trio.abc.AsyncResource):
     """A client for JSON over HTTP; opens with the first request, and whoever made it calls `aclose`.
@@ -55,6 +68,7 @@ class Http(trio.abc.AsyncResource):
     backoff: float = 0.3
     limit: int = 1 << 20
     transport: "httpx.AsyncBaseTransport | None" = None
+    _rests: dict[str, float] = attrs.field(factory=dict, init=False, repr=False)
     _client: "httpx.AsyncClient | None" = attrs.field(default=None, init=False)
     _opening: trio.Lock = attrs.field(factory=trio.Lock, init=False, repr=False)
     _cache: OrderedDict[tuple[object, ...], tuple[float, Any]] = attrs.field(
@@ -92,14 +106,20 @@ class Http(trio.abc.AsyncResource):
 
     async def _fetch(self, url: str, params: Mapping[str, str]) -> bytes:
         """Tries until an attempt succeeds, the tries are used up, or the time is."""
-        reason = f"no answer within {self.total:g} s"
+        reason, host = f"no answer within {self.total:g} s", _host(url)
         with trio.move_on_after(self.total) as scope:
+            rest = self._rests.get(host, -math.inf) - trio.current_time()
+            if rest > self.total:
+                raise ToolFailed(f"{host} asks for fewer requests; try again in {rest:.0f} s", retry=True)
+            await trio.sleep(max(rest, 0.0))
             for attempt in range(self.tries):
                 try:
                     return await self._attempt(url, params)
                 except _Again as again:
                     reason = str(again)
                     pause = _pause(again.after, self.backoff, attempt)
+                    if again.after is not None:
+                        self._rests[host] = trio.current_time() + again.after
                 if attempt + 1 == self.tries or trio.current_time() + pause >= scope.deadline:
                     break
                 await trio.sleep(pause)

@@ -204,9 +204,12 @@ class Tool:
             raise self._failure(error) from error
         return last if parts.left > 0 else {**last, "cut": f"what came after {self.limit} bytes was left out"}
 
-    async def call(self, args: Mapping[str, object]) -> dict[str, Any]:
-        """Calls the function and gives one answer: of an async generator {"results": [each in turn]}."""
-        parts: list[object] = []
+    async def call(self, args: Mapping[str, object], parts: list[object] | None = None) -> dict[str, Any]:
+        """Calls the function and gives one answer: of an async generator {"results": [each in turn]}.
+
+        `parts` takes what comes ahead of the last answer, for whoever has it cut short.
+        """
+        parts = [] if parts is None else parts
 
         async def keep(value: object, /) -> None:
             await trio.lowlevel.checkpoint()

@@ -11,13 +11,15 @@ import trio
 
 from pipeline.errors import PlanError, ToolFailed
 from pipeline.plan import Plan
+from tools.changes import read_changes
+from tools.http import Http, Waits
 from tools.loading import load_tools
 from tools.registry import Emit, Tool, place
 from tools.schema import fields_of, take_fields
 from tools.servers import Server, read_servers
 
-HOUSE = Path(__file__).parent
-KEYS = ("use", "google_search", "mcp", "confirm")
+KEYS = ("use", "google_search", "mcp", "confirm", "options", "http")
+OWN = ("weather", "clock")  # the house's modules that take settings
 
 
 @attrs.define(eq=False)
@@ -26,10 +28,12 @@ class Toolbox(trio.abc.AsyncResource):
 
     `table`: `use` is a list of modules ("tools.weather") and files ("my_tools.py", relative to `folder`),
     `google_search` switches the service's own search, `mcp` has a table for each MCP server (`tools.servers`),
-    `confirm` the words that agree (`tools.consent`), and each further table is the settings of the module of that
-    name. A tool's parameter `Given[X]` receives one X for all calls: where X belongs to the tool's own module, it is
-    made from the module's settings, each field checked; any other X is the one in `shared`, or else is made without
-    arguments. `inline` runs sync tools in the loop, for virtual clocks. `where` names a dotted key for an error.
+    `confirm` the words that agree (`tools.consent`), `options` a table for each tool that is to be called otherwise
+    than it says (`tools.changes`), `http` the patience of the HTTP client, and each further table is the settings of
+    the module of that name. A tool's parameter `Given[X]` receives one X for all calls: where X belongs to the tool's
+    own module, it is made from the module's settings, each field checked; any other X is the one in `shared`, or else
+    is made without arguments. `inline` runs sync tools in the loop, for virtual clocks. `where` names a dotted key for
+    an error.
 
     Whoever makes it closes it: `aclose`, or `async with`, closes what the tools share; it may be used afterwards,
     and then be closed again. Raises PlanError with key, what was found and what is allowed.
@@ -44,6 +48,7 @@ class Toolbox(trio.abc.AsyncResource):
     _tools: dict[str, Tool] = attrs.field(factory=dict, init=False)
     _foreign: dict[str, tuple[str, ...]] = attrs.field(factory=dict, init=False)
     _news: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _changed: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, init=False, repr=False)
     _away: set[str] = attrs.field(factory=set, init=False)
     _configured: set[str] = attrs.field(factory=set, init=False, repr=False)
 
@@ -54,12 +59,20 @@ class Toolbox(trio.abc.AsyncResource):
         if not isinstance(self.google_search, bool):
             raise PlanError(f"{self.where('tools.google_search')} is {self.google_search!r}; it must be true or false")
         self._check_keys([_short(name) for name in used])
+        self._settings(Waits, "http")
+        self._changed = read_changes(self.table.get("options", {}), self.where)
         self.servers = read_servers(self.table.get("mcp", {}), self.where, self.folder)
         for name in used:
             for function in load_tools(name, self.folder, self.where("tools.use")):
                 self.add(function, section=_short(name))
             if self.table.get(_short(name)) and _short(name) not in self._configured:
                 raise PlanError(f"{self.where(f'tools.{_short(name)}')}: {name} takes no settings; take the table out")
+        for name in self._changed:
+            if name not in self._tools:
+                known = ", ".join(self._tools) or "none at all"
+                raise PlanError(
+                    f"{self.where(f'tools.options.{name}')}: there is no tool called {name}; there are {known}"
+                )
 
     @classmethod
     def load(
@@ -94,7 +107,8 @@ class Toolbox(trio.abc.AsyncResource):
         for name, kind in made.needs.items():
             if name not in given and kind is not Emit:
                 given[name] = self._give(kind, made, section)
-        self._tools[made.name] = attrs.evolve(made, given=given, inline=self.inline or made.inline)
+        changed = self._changed.get(made.name, {})
+        self._tools[made.name] = attrs.evolve(made, given=given, inline=self.inline or made.inline, **changed)
         return self._tools[made.name]
 
     def offer(self, server: str, tools: Iterable[Tool]) -> list[str]:
@@ -159,9 +173,13 @@ class Toolbox(trio.abc.AsyncResource):
             raise ToolFailed(f"the arguments of {name} are not JSON: {error}; write an object as in {{}}") from None
         if not isinstance(args, dict):
             raise ToolFailed(f'the arguments of {name} are {text}; write an object as in {{"city": "Paris"}}')
+        parts: list[object] = []
         with trio.move_on_after(found.timeout):
-            return await found.call(args)
-        raise ToolFailed(f"{name} did not answer within {found.timeout:g} s; try again later", retry=True)
+            return await found.call(args, parts)
+        slow = f"{name} did not answer within {found.timeout:g} s"
+        if parts:
+            return {"results": parts, "cut": f"{slow}; this is what came until then"}
+        raise found.doubt(slow)
 
     async def aclose(self) -> None:
         """Closes what the tools share; every part is closed, also when one fails or the wait is cancelled."""
@@ -184,7 +202,10 @@ class Toolbox(trio.abc.AsyncResource):
         """Finds or makes the one object of that class that all tools share."""
         if kind not in self.shared:
             own = kind.__module__ == getattr(made.function, "__module__", None)
-            self.shared[kind] = self._settings(kind, section) if own else kind()
+            if kind is Http:
+                self.shared[kind] = Http(**attrs.asdict(cast("Waits", self._settings(Waits, "http"))))
+            else:
+                self.shared[kind] = self._settings(kind, section) if own else kind()
         return self.shared[kind]
 
     def _settings(self, kind: type, section: str) -> object:
@@ -204,7 +225,7 @@ class Toolbox(trio.abc.AsyncResource):
     def _check_keys(self, sections: list[str]) -> None:
         """Refuses what belongs to no module; a table of the house's own may stay while its module is not in use."""
         for key, value in self.table.items():
-            ours = key in sections or (HOUSE / f"{key}.py").is_file()
+            ours = key in sections or key in OWN
             if key not in KEYS and not (ours and isinstance(value, Mapping)):
                 known = ", ".join([*KEYS, *(f"a table {name}" for name in sections)])
                 raise PlanError(f"{self.where(f'tools.{key}')} is unknown; [tools] has {known}")

@@ -65,7 +65,7 @@ def test_a_schema_says_what_it_can() -> None:
     assert told["at"] == point
     assert told["tags"] == {"type": "ARRAY", "items": {"type": "STRING"}}
     assert told["many"] == {"type": "ARRAY", "items": {"type": "STRING"}}
-    assert told["either"] == {"anyOf": [{"type": "STRING"}, {"type": "INTEGER"}], "nullable": True}
+    assert told["either"] == {"anyOf": [{"type": "STRING", "nullable": True}, {"type": "INTEGER", "nullable": True}]}
     assert told["maybe"] == {**point, "nullable": True, "description": "a point"}
     assert told["both"] == {"anyOf": [{"type": "STRING"}, {"type": "NUMBER"}]}
     assert told["joined"] == {**point, "description": "joined"}

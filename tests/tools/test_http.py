@@ -260,3 +260,26 @@ async def test_loopback_is_never_reached_by_a_proxy(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     service.replies["/x"] = [reply.of("direct")]
     assert await http.get_json(f"{service.url}/x") == "direct"
+
+
+async def test_a_host_that_asks_for_fewer_requests_is_left_alone_until_then(
+    service: Any, http: Http, reply: Any
+) -> None:
+    service.replies["/a"] = [reply.of({}, 429, "retry-after: 60")]
+    service.replies["/b"] = [reply.of({"b": 1})]
+    with pytest.raises(ToolFailed, match="it asks for fewer requests"):
+        await http.get_json(f"{service.url}/a")
+    with pytest.raises(ToolFailed, match=r"asks for fewer requests; try again in (59|60) s") as caught:
+        await http.get_json(f"{service.url}/b")
+    assert caught.value.retry
+    assert [path for path, _ in service.asked] == ["/a"]
+
+
+async def test_a_short_rest_is_waited_for(service: Any, http: Http, reply: Any) -> None:
+    service.replies["/a"] = [reply.of({}, 503, "retry-after: 0.05"), reply.of({"a": 1})]
+    http.tries = 1
+    with pytest.raises(ToolFailed):
+        await http.get_json(f"{service.url}/a")
+    began = trio.current_time()
+    assert await http.get_json(f"{service.url}/a") == {"a": 1}
+    assert trio.current_time() - began >= 0.04

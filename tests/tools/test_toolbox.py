@@ -1,7 +1,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -150,7 +150,7 @@ WRONG: list[tuple[dict[str, object], str]] = [
     ({"goggle_search": True}, "user.toml: tools.goggle_search is unknown; [tools] has use, google_search"),
     (
         {"use": ["my_tools.py"], "mytools": {}},
-        "tools.mytools is unknown; [tools] has use, google_search, mcp, confirm, a table my_",
+        "tools.mytools is unknown; [tools] has use, google_search, mcp, confirm, options, http, a table my_",
     ),
     ({"use": ["my_tools.py"], "my_tools": {"gretting": "x"}}, "tools.my_tools: 'gretting' is unknown, allowed are gre"),
     ({"use": ["my_tools.py"], "my_tools": {"times": "x"}}, "tools.my_tools: times is 'x', but must be a whole number"),
@@ -252,6 +252,23 @@ async def test_inline_tools_need_no_thread(autojump_clock: trio.testing.MockCloc
     box.add(twice)
     await trio.sleep(3600)
     assert await box.get("twice").call({"number": 1}) == {"result": 2}
+
+
+async def test_run_json_gives_what_a_stream_has_said_when_its_time_is_over(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    @tool(timeout=2.5)
+    async def tick() -> AsyncIterator[str]:
+        """Ticks for ever."""
+        while True:
+            yield "tick"
+            await trio.sleep(1)
+
+    box = Toolbox()
+    box.add(tick)
+    told = await box.run_json("tick", "{}")
+    assert told["results"] == [{"result": "tick"}] * 3
+    assert told["cut"] == "tick did not answer within 2.5 s; this is what came until then"
 
 
 @attrs.define
