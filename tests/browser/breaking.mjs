@@ -8,7 +8,7 @@ const relayed = given.mode === 'relay';
 // In the direct way the line to the Live service is cut, in the other the one to the gateway.
 const line = relayed ? await Line.to(Number(new URL(given.url).port)) : await Line.to(given.live, given.line);
 const url = relayed ? `http://localhost:${line.port}` : given.url;
-const browser = await browse(given.microphone, { viewport: { width: 360, height: 740 } });
+const browser = await browse(given.microphone, { width: 360 });
 const { page, faults } = await open(browser.context, url);
 
 await judge(async () => {

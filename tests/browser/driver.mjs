@@ -12,9 +12,13 @@ const FLAGS = [
   '--disable-component-update', '--disable-sync', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream',
   '--disable-background-timer-throttling', '--disable-renderer-backgrounding',
 ];
+const LOUD = 0.01; // level of speech at the output, of 1
+const SILENCE = 400; // milliseconds, longer than any pause within a reply
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
-/** Opens a browser whose microphone is a WAV file, once through; `close()` ends it. */
+const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
+
+/** Opens a browser whose microphone is a WAV file, once through; `close()` ends it. `width` 360 is a phone; `light` is light or dark. */
 export async function browse(microphone, options = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'browser-'));
   const heard = microphone ? [`--use-file-for-fake-audio-capture=${microphone}%noloop`] : [];
@@ -23,8 +27,8 @@ export async function browse(microphone, options = {}) {
     headless: true,
     args: [...FLAGS, ...heard, ...(options.flags ?? [])],
     permissions: options.permissions ?? ['microphone'],
-    viewport: options.viewport ?? { width: 1280, height: 800 },
-    colorScheme: options.colorScheme ?? 'light',
+    ...(options.width === 360 ? PHONE : { viewport: { width: 1280, height: 800 } }),
+    colorScheme: options.light ?? 'light',
     serviceWorkers: 'block',
   });
   const close = async () => {
@@ -45,6 +49,21 @@ export async function open(context, url, prepare = async () => {}) {
   await page.addInitScript(() => {
     // What a judge that fails can tell of the sound: blocks of each worklet, and the loudest of the microphone's.
     globalThis.sound = { contexts: [], capture: 0, playback: 0, loudest: 0 };
+    // What leaves the page for the loudspeaker: the level, fifty times a second, as measured right before the output.
+    globalThis.output = [];
+    const connect = AudioNode.prototype.connect;
+    AudioNode.prototype.connect = function (target, ...ports) {
+      if (target !== this.context.destination) return connect.call(this, target, ...ports);
+      const meter = this.context.createAnalyser();
+      const block = new Float32Array(meter.fftSize);
+      setInterval(() => {
+        meter.getFloatTimeDomainData(block);
+        const rms = Math.sqrt(block.reduce((sum, sample) => sum + sample * sample, 0) / block.length);
+        globalThis.output.push({ at: performance.now(), rms });
+      }, 20);
+      connect.call(this, meter);
+      return connect.call(meter, target);
+    };
     globalThis.AudioContext = class extends AudioContext {
       constructor(...settings) {
         super(...settings);
@@ -85,9 +104,33 @@ export function state(page, name, timeout = 60_000) {
   return page.waitForFunction((wanted) => document.body.dataset.state === wanted, name, { timeout });
 }
 
-/** Waits until the meter of the reply has shown sound, and gives the highest value seen within the wait. */
-export function sounds(page, timeout = 60_000) {
-  return page.waitForFunction(() => Number(document.getElementById('reply-level').getAttribute('aria-valuenow')) > 20, null, { timeout });
+/** Waits until sound leaves the page for the loudspeaker, and the page's own meter shows it. */
+export async function sounds(page, timeout = 60_000) {
+  await page.waitForFunction((loud) => globalThis.output.at(-1)?.rms > loud, LOUD, { timeout });
+  await page.waitForFunction(() => Number(document.getElementById('reply-level').getAttribute('aria-valuenow')) > 20, null, { timeout });
+}
+
+/** Has the page remember when its transcript first shows this, with these words, on the clock of the output's level. */
+export function watch(page, selector, words) {
+  return page.evaluate(([wanted, text]) => {
+    const found = () => [...document.querySelectorAll(wanted)].some((entry) => entry.textContent.includes(text));
+    const look = () => (globalThis.shownAt ??= found() ? performance.now() : undefined);
+    new MutationObserver(look).observe(document.getElementById('transcript'), { subtree: true, childList: true, attributes: true });
+  }, [selector, words]);
+}
+
+/** Tells, of the moment that `watch` saw: how loud it was within three seconds before, and when it was silent, in ms from then. */
+export function around(page) {
+  return page.evaluate(([loud, stretch]) => {
+    const { shownAt, output } = globalThis;
+    const before = output.filter(({ at }) => at > shownAt - 3000 && at <= shownAt).map(({ rms }) => rms);
+    const after = output.filter(({ at }) => at > shownAt - 2000);
+    const silent = after.find(({ at }) => {
+      const within = after.filter((one) => one.at >= at && one.at < at + stretch);
+      return within.at(-1).at - at > stretch - 100 && within.every(({ rms }) => rms < loud / 10);
+    });
+    return { loudest: Math.max(0, ...before), silentAfter: silent ? silent.at - shownAt : null };
+  }, [LOUD, SILENCE]);
 }
 
 /** Waits for words of one side, `user` or `model`, and gives the whole entry's text. */

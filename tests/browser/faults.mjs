@@ -38,6 +38,7 @@ await judge(async () => {
       await page.setViewportSize(size);
       await page.emulateMedia({ colorScheme });
       await shot(page, `start-${width}-${colorScheme}`);
+      holds((await serious(page)).length === 0, `axe on the start page: ${await serious(page)}`);
       await page.click('#show-dashboard');
       await page.locator('#figures dt', { hasText: 'Tokens given' }).waitFor();
       await shot(page, `dashboard-${width}-${colorScheme}`);
@@ -58,13 +59,13 @@ await judge(async () => {
     page.route('**/api/token', (route) =>
       route.fulfill({
         status: 429,
-        headers: { 'retry-after': '2', 'content-type': 'application/problem+json' },
+        headers: { 'retry-after': '8', 'content-type': 'application/problem+json' },
         body: JSON.stringify({ type: '/docs#too-often', title: 'x', status: 429, detail: 'There are at most 30.' }),
       }),
     ),
   );
   holds(await often.locator('#connect').isDisabled(), 'connecting is possible before the time');
-  await often.locator('#problem-text', { hasText: 'again now' }).waitFor({ timeout: 5000 });
+  await often.locator('#problem-text', { hasText: 'again now' }).waitFor({ timeout: 15_000 });
 
   // Without a microphone, one can type; and all of it by keyboard.
   await refused.locator('#problem-actions button', { hasText: 'Type instead' }).focus();

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -26,6 +27,11 @@ AT_ONCE = 2
 # What the fake microphone says, in order; numbers are seconds of silence. It says stop again and again, so that one of
 # them falls into the long reply however busy the machine is.
 QUESTIONS: tuple[str | float, ...] = (1.2, "weather-paris.flac", 9.0, *("stop.wav", 5.0) * 12)
+ACCESS_KEY = "an-access-key-for-browsers-41d7"
+LIGHTS = ("light", "dark")
+LOOKS = ((1280, "light"), (360, "dark"))
+TALKING = ("start", "answer", "interrupted", "muted")
+STILL = ("start", "dashboard", "settings")
 QUESTION: tuple[str | float, ...] = (1.2, "time-tokyo.flac", 30.0)
 
 
@@ -89,29 +95,38 @@ Judged = Future["subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="module")
-def judged(real_part: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Judged]]:
+def judged(
+    real_part: Callable[[str], str], canary: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[str, Judged]]:
     """Runs every judge, two at a time, since most of what they do is to listen."""
     folder = tmp_path_factory.mktemp("browser")
     line = free_port()
     servers = [served("emulator", folder=folder)]
     emulator = f"http://127.0.0.1:{servers[0].port}"
 
-    def gateway(endpoint: str, *words: str) -> Server:
+    def gateway(endpoint: str, *words: str, **environment: str) -> Server:
         settings = {
             "actors.connection.endpoint": endpoint,
             "tools.weather.geocoding_url": f"{emulator}/v1/search",
             "tools.weather.forecast_url": f"{emulator}/v1/forecast",
         }
         sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        return served("serve", *sets, *words, folder=folder, GOOGLE_API_KEY="any", GEMINI_API_KEY="")
+        keys = {"GOOGLE_API_KEY": "any", "GEMINI_API_KEY": "", **environment}
+        return served("serve", *sets, *words, folder=folder, **keys)
 
     try:
         servers.append(gateway(emulator))
         servers.append(gateway(emulator, "--mode", "relay"))
         servers.append(gateway(f"http://127.0.0.1:{line}"))
+        servers.append(gateway(emulator, "--set", "gateway.token_life=30"))
+        servers.append(served("emulator", "--scenario", "go-away", folder=folder))
+        servers.append(gateway(f"http://127.0.0.1:{servers[-1].port}"))
+        servers.append(gateway(emulator, GOOGLE_API_KEY=canary, ASSISTANT_ACCESS_KEY=ACCESS_KEY))
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            yield dict(_judges(pool, servers, folder, line, real_part("chromium")))
+            yield dict(_judges(pool, servers, folder, line, real_part("chromium"), canary))
     finally:
+        if kept := os.environ.get("ARTEFACTS"):
+            shutil.copytree(folder / "shots", Path(kept) / "browser", dirs_exist_ok=True)
         for server in servers:
             server.process.terminate()
         for server in servers:
@@ -121,15 +136,16 @@ def judged(real_part: Callable[[str], str], tmp_path_factory: pytest.TempPathFac
 
 
 def _judges(
-    pool: ThreadPoolExecutor, servers: list[Server], folder: Path, line: int, chromium: str
+    pool: ThreadPoolExecutor, servers: list[Server], folder: Path, line: int, chromium: str, canary: str
 ) -> Iterator[tuple[str, Judged]]:
-    emulator, direct, relay, lined = servers
+    emulator, direct, relay, lined, brief, _, leaving, keyed = servers
     questions, question = recorded(QUESTIONS, folder / "many.wav"), recorded(QUESTION, folder / "one.wav")
 
     def judge(script: str, mode: str, server: Server, **more: Any) -> tuple[str, Judged]:
-        given = {"url": server.url, "mode": mode, "shots": str(folder / "shots"), **more}
+        given: dict[str, Any] = {"url": server.url, "mode": mode, "shots": str(folder / "shots"), **more}
         command = ["node", f"{script}.mjs", json.dumps(given)]
-        return f"{script}-{mode}", pool.submit(
+        look = f"-{given['width']}-{given['light']}" if "width" in given else ""
+        return f"{script}-{mode}{look}", pool.submit(
             subprocess.run,
             command,
             cwd=HERE,
@@ -140,11 +156,15 @@ def _judges(
             env={**os.environ, "CHROMIUM": chromium},
         )
 
-    yield judge("talking", "direct", direct, microphone=questions)
-    yield judge("talking", "relay", relay, microphone=questions)
+    for width, light in LOOKS:
+        yield judge("talking", "direct", direct, microphone=questions, width=width, light=light)
+        yield judge("talking", "relay", relay, microphone=questions, width=width, light=light)
+        yield judge("secrets", "direct", keyed, key=canary, access=ACCESS_KEY, width=width, light=light)
     yield judge("breaking", "direct", lined, microphone=question, live=emulator.port, line=line)
     yield judge("breaking", "relay", relay, microphone=question)
     yield judge("faults", "direct", direct)
+    yield judge("renewing", "token", brief, sockets=3, tokens=3)
+    yield judge("renewing", "goaway", leaving, sockets=2, tokens=1)
     yield judge("official", "direct", direct)
 
 
@@ -153,9 +173,24 @@ def well(judged: Mapping[str, Judged], name: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(("width", "light"), LOOKS)
 @pytest.mark.parametrize("mode", ["direct", "relay"])
-def test_a_person_connects_speaks_hears_interrupts_and_ends(judged: Mapping[str, Judged], mode: str) -> None:
-    well(judged, f"talking-{mode}")
+def test_a_person_connects_speaks_hears_interrupts_and_ends(
+    judged: Mapping[str, Judged], mode: str, width: int, light: str
+) -> None:
+    well(judged, f"talking-{mode}-{width}-{light}")
+
+
+@pytest.mark.parametrize(("width", "light"), LOOKS)
+def test_a_person_signs_in_and_no_key_is_anywhere_in_the_page(
+    judged: Mapping[str, Judged], width: int, light: str
+) -> None:
+    well(judged, f"secrets-direct-{width}-{light}")
+
+
+@pytest.mark.parametrize("why", ["token", "goaway"])
+def test_the_page_moves_to_another_socket_and_remembers(judged: Mapping[str, Judged], why: str) -> None:
+    well(judged, f"renewing-{why}")
 
 
 @pytest.mark.parametrize("mode", ["direct", "relay"])
@@ -169,6 +204,17 @@ def test_what_stands_in_the_way_is_said_in_words_at_every_width_and_light(judged
 
 def test_googles_own_client_connects_with_a_token_of_the_gateway(judged: Mapping[str, Judged]) -> None:
     well(judged, "official-direct")
+
+
+def test_every_state_has_its_picture(judged: Mapping[str, Judged], tmp_path_factory: pytest.TempPathFactory) -> None:
+    for name in judged:
+        judged[name].result()
+    shots = next(tmp_path_factory.getbasetemp().glob("browser*/shots"))
+    states = [f"{mode}-{state}" for mode in ("direct", "relay") for state in TALKING]
+    wanted = {f"{state}-{width}-{light}.png" for state in (*states, "login") for width, light in LOOKS}
+    wanted |= {f"{state}-{width}-{light}.png" for state in STILL for width in (360, 768, 1280) for light in LIGHTS}
+    wanted |= {f"problem-{kind}.png" for kind in ("missing", "refused", "busy", "insecure", "gone", "too-often")}
+    assert wanted <= {shot.name for shot in shots.iterdir()}
 
 
 def test_the_modules_of_the_page_do_what_they_promise() -> None:

@@ -139,6 +139,7 @@ def test_without_what_they_share_nothing_is_given_and_health_says_so(start: Star
             assert person.get("/").status_code in (200, 404)
         finally:
             redis_server.start()
+        time.sleep(1.1)  # for so long health tells what it has found
         assert person.get("/health/ready").status_code == 204
         assert person.post("/api/token").status_code == 201
 
@@ -179,6 +180,35 @@ def test_a_conversation_goes_on_at_the_other_gateway_when_the_first_is_killed(
         logs = [path.read_text() for gateway in fleet.gateways for path in gateway.folder.iterdir() if path.is_file()]
         assert len(handle) > 8
         assert not [text for text in (*logs, *page.told, *back.told) if handle in text]
+
+
+def test_a_reply_that_a_killed_gateway_was_giving_comes_from_the_other(start: Start, dial: Any) -> None:
+    fleet = start("--mode", "relay")
+    with fleet.person() as person:
+        cookie = person.cookies["gateway_login"]
+        page = dial(fleet.url, cookie)
+        welcome = page.heard('"welcome"')
+        page.heard("CONNECTED")
+        page.send(type="say", text="What time is it in Tokyo?", number=1)
+        page.heard("turn.end")
+        time.sleep(3)
+        page.send(type="say", text="Count to twenty", number=2)
+        page.heard('"model"', "two")
+        sounded = page.played
+        first = fleet.busy()
+        first.process.kill()
+        first.process.wait(15)
+        assert page.closed() in (None, 1006)
+        assert sounded > 0
+        known = {"session": welcome["session"], "secret": welcome["secret"], "seen": page.seen}
+        back = dial(fleet.url, cookie, known | {"received": page.played, "heard": page.played})
+        again = back.heard('"welcome"')
+        assert again["session"] == welcome["session"]
+        assert again["said"] == 1, "what was not answered for is asked again"
+        back.send(type="say", text="Count to twenty", number=2)
+        assert back.heard("turn.end")["fields"]["outcome"] == "completed"
+        assert any("twenty" in one and '"model"' in one for one in back.told)
+        assert back.played > sounded
 
 
 def test_revoking_at_one_ends_what_the_other_holds(start: Start, dial: Any) -> None:
