@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from pipeline.errors import ToolFailed
@@ -16,13 +17,15 @@ from pipeline.graph import check
 from pipeline.plan import Plan
 from tools import Toolbox
 from tools.docket import Docket
+from tools.http import Waits
 from tools.registry import MARK, Tool
 from tools.toolbox import planned
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "docs" / "TOOLS.md").read_text("utf-8")
 DICE, GATE, COUNT, GREET = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-USE, SETTINGS, CONFIRM, SERVERS = (tomllib.loads(text) for text in re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL))
+TABLES = [tomllib.loads(text) for text in re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)]
+USE, SETTINGS, CHANGES, CONFIRM, SERVERS = TABLES
 
 
 def the_tool(program: str) -> Tool:
@@ -81,6 +84,12 @@ async def test_settings(tmp_path: Path) -> None:
     (tmp_path / "my_tools.py").write_text(GREET)
     box = Toolbox.load(SETTINGS["tools"], folder=tmp_path)
     assert await box.run_json("greet", '{"name": "Ada"}') == {"result": "Ahoy, Ada"}
+
+
+def test_what_a_plan_changes(tmp_path: Path) -> None:
+    box = Toolbox.load(CHANGES["tools"] | {"use": ["tools.weather"]}, folder=tmp_path)
+    assert box.get("get_weather").timeout == 10
+    assert attrs.asdict(Waits()) == CHANGES["tools"]["http"]
 
 
 def test_the_words_that_agree() -> None:
