@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
-import statistics
 import subprocess
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,6 +91,28 @@ def test_when_uv_fails_pip_is_tried(house: House) -> None:
     assert house.left_behind() == {".venv"}
 
 
+@pytest.mark.parametrize(
+    "complaint", ["Failed to build `pocketsphinx==5.1.1`", "pocketsphinx has no wheels with a matching Python ABI tag"]
+)
+def test_where_a_package_has_no_build_for_this_python_uv_fetches_one_that_has(house: House, complaint: str) -> None:
+    house.give_uv()
+    house.give_python("python3.14")
+    code, _, said = house.run(house.root / "bin" / "assistant", UV_FAILS=complaint, UV_FETCHES="yes")
+    assert (code, len(said)) == (0, 2)
+    assert "no ready-made build for python3.14; uv fetches Python 3.13" in said[1]
+    assert [call.split()[4] for call in house.calls if "uv venv" in call] == ["--python", "--python"]
+    assert not any("pip install --quiet --no-input" in call for call in house.calls)
+
+
+def test_where_uv_can_fetch_none_either_pip_is_tried_and_the_sentence_says_what_to_install(house: House) -> None:
+    house.give_uv()
+    house.give_python("python3.14")
+    complaint = "error: failed building wheel for pocketsphinx"
+    code, _, said = house.run(house.root / "bin" / "assistant", UV_FAILS=complaint, PIP_FAILS=complaint)
+    assert (code, len(said)) == (1, 4)
+    assert "Python 3.13 or 3.11" in said[-1]
+
+
 def test_an_index_meant_for_pip_is_meant_for_uv(house: House) -> None:
     house.give_uv(says="$UV_DEFAULT_INDEX")
     house.run(house.root / "bin" / "assistant", PIP_INDEX_URL="http://index.invalid/simple")
@@ -119,23 +140,27 @@ def test_a_failed_installation_is_one_sentence_and_leaves_nothing(house: House, 
     assert house.left_behind() == {log.name}
 
 
-def median_seconds(command: Sequence[str | Path], environment: dict[str, str]) -> float:
+def least_worked(command: Sequence[str | Path], environment: dict[str, str]) -> float:
+    """The seconds of a core's work that a command takes, the least of a few: what other programs do does not count."""
     taken = []
-    for _ in range(9):
-        start = time.perf_counter()
+    for _ in range(15):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(command, env=environment, check=True, capture_output=True)
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(taken)
 
 
-def test_the_launcher_costs_little(furnished: House, record_property: Callable[[str, object], None]) -> None:
+def test_the_launcher_costs_less_than_fifty_milliseconds(
+    furnished: House, record_property: Callable[[str, object], None]
+) -> None:
     (furnished.root / "bin" / "__main__.py").write_text("")
     around = furnished.environment | {"PYTHONPATH": str(furnished.root)}
-    bare = median_seconds([furnished.venv / "bin" / "python", "-P", "-m", "bin"], around)
-    whole = median_seconds([furnished.root / "bin" / "assistant"], around)
-    record_property("launcher_to_bare_python", round(whole / bare, 2))
-    print(f"bare python {bare * 1000:.1f} ms, launcher {whole * 1000:.1f} ms, ratio {whole / bare:.2f}")  # noqa: T201
-    assert whole < 5 * bare
+    bare = least_worked([furnished.venv / "bin" / "python", "-P", "-m", "bin"], around)
+    whole = least_worked([furnished.root / "bin" / "assistant"], around)
+    record_property("launcher_ms", round((whole - bare) * 1000, 1))
+    print(f"bare python {bare * 1000:.1f} ms, launcher {whole * 1000:.1f} ms")  # noqa: T201
+    assert whole - bare < 0.05
 
 
 def test_the_real_lock_makes_a_real_environment(tmp_path: Path, root: Path, real_part: Callable[[str], str]) -> None:

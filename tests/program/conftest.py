@@ -30,6 +30,9 @@ STARTS, PLACES = 2, 5  # how many programs start at once, and how many scenarios
 START = 2.0  # seconds at most for which a start keeps others from starting
 LIMIT = 150.0  # seconds after which a run is taken for hung
 WHOLE = 240.0  # seconds for the result of a scenario, queueing included
+MOST = (
+    4.0  # how many times slower than an idle machine may excuse a program; beyond that it is the program that is slow
+)
 TRIVIAL = 0.03  # seconds that the start of an empty Python takes on an idle machine
 SILENT = "hush.wav"  # a recording of 0.2 s of silence in every user's folder
 NICE = ("nice", "-n", "10")
@@ -57,9 +60,14 @@ class Outcome:
     folder: Path
     slowness: float
 
+    @property
+    def allowance(self) -> float:
+        """How many times longer it may have taken for the other programs on this machine."""
+        return min(self.slowness, MOST)
+
     def within(self, seconds: float) -> bool:
         """Whether it took no longer, on a machine that does nothing else."""
-        return self.seconds < seconds * self.slowness
+        return self.seconds < seconds * self.allowance
 
     def events(self, name: str | None = None) -> Events:
         """The event log, or what is of one name in it; a line that is no JSON raises."""
@@ -146,10 +154,7 @@ class Running:
 
 
 async def slow() -> float:
-    """Says how many times slower than an idle machine this one is at the moment; 1 at least.
-
-    Measured at most once a second, by a program that has as little of a claim as the nicest of ours.
-    """
+    """Says how many times slower than idle this machine is, by a program as nice as the nicest of ours, 1 at least."""
     began = trio.current_time()
     if began - _slowness[0] > 1:
         _slowness[0] = began

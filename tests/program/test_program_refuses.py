@@ -215,7 +215,7 @@ def test_nothing_is_lost_and_nothing_left_behind(name: str, played: Any) -> None
     assert size == 44 + 2 * 3200
     assert [name for name in there if name != "output.wav"] == sorted({*FILES, "hush.wav"})
     if "output.wav" in there:
-        assert len(outcome.sound()) < 24000 * LIMIT * outcome.slowness
+        assert len(outcome.sound()) < 24000 * LIMIT * outcome.allowance
 
 
 def test_a_missing_device_is_told_within_ten_seconds(played: Any) -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import io
+import os
 import wave
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ FORMATS = {
     "vorbis.ogg": (22050, 2, "VORBIS"),
 }
 TRUNCATED = "truncated.wav"
+FIRST_AUDIO = 2.0  # seconds
+STARTS, MOST = 3, 4.0  # how often the start is measured, and how much slower than an idle machine this one may be
 
 MICROPHONE = '''
 from actors.microphone import Recording
@@ -87,7 +90,7 @@ async def with_things_of_ones_own(user: Any) -> Any:
     )
     async with user.starts(*user.talk, "--config", "mine.toml", GOOGLE_API_KEY=user.key) as running:
         await running.until_event("turn.end")
-        await running.send()
+        running.press()  # at once: a little later it ends by itself
         return await running.end()
 
 
@@ -97,22 +100,53 @@ async def lingering(seconds: float, user: Any) -> Any:
 
 
 async def exact(user: Any) -> Any:
-    """A far end that keeps every sample, and the time between the command and the first of them."""
+    """A far end that keeps every sample."""
     async with user.far_end().serving() as service:
         talk = (*user.talk[:-1], service.url, "--input", user.speech("hello.wav"), "--linger", "0.5")
-        began = trio.current_time()
-        async with user.starts(*talk, at_once=True) as running:
+        async with user.starts(*talk) as running:
             await running.until(service.heard)
-            first = next(at for at, frame in service.frames if "audio" in frame.get("realtimeInput", {}))
             await running.until(lambda: "audioStreamEnd" in service.frames[-1][1].get("realtimeInput", {}))
             await running.send()
             outcome = await running.end()
-    plan = await user.run("plan", nice=False)
-    return service.heard(), first - began, plan.seconds, outcome
+    return service.heard(), outcome
+
+
+def worked(number: int) -> float:
+    """The seconds that a core has worked for a process so far, which other programs do not lengthen by much."""
+    stat = Path(f"/proc/{number}/stat")
+    if not stat.exists():
+        return 0.0
+    fields = stat.read_text("ascii").rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def begun(log: Path) -> list[float]:
+    """When the user began to speak, in seconds after the microphone did, as far as the event log has it."""
+    lines = log.read_text("utf-8").splitlines() if log.exists() else []
+    return [float(line.split('"at_ms":')[1].strip(" }")) / 1000 for line in lines if "turn.user_start" in line]
+
+
+async def prompt(user: Any) -> Any:
+    """The seconds from the command to the first sample on the wire, and how many a core has worked; a few times."""
+    found = []
+    for number in range(STARTS):
+        async with user.far_end().serving() as service:
+            log = f"{number}.jsonl"
+            talk = ("talk", "--quiet", "--output", "o.wav", "--events", log, "--endpoint", service.url)
+            began = trio.current_time()
+            async with user.starts(*talk, "--input", user.speech("hello.wav"), at_once=True) as running:
+                slowness = running.slowness
+                await running.until(service.heard)
+                seconds = worked(running.process.pid)
+                first = next(at for at, frame in service.frames if "audio" in frame.get("realtimeInput", {}))
+                await running.until(functools.partial(begun, user.folder / log))
+        found.append((first - began - begun(user.folder / log)[0], seconds, slowness))
+    return found
 
 
 SCENARIOS = {
     "exact": exact,
+    "prompt": prompt,
     "aloud": aloud,
     "local turns": local_turns,
     "one's own": with_things_of_ones_own,
@@ -247,19 +281,20 @@ def test_a_silence_is_lingered_over_and_no_more(talk: Any) -> None:
         outcome = talk(name)
         return float(outcome.events()[-1]["t"] - outcome.one("microphone.ended")["t"])
 
-    assert 0 <= lingered("linger 0") < 1.5 * talk("linger 0").slowness
-    assert 2.9 <= lingered("linger 3") < 3 + 1.5 * talk("linger 3").slowness
+    assert 0 <= lingered("linger 0") < 1.5 * talk("linger 0").allowance
+    assert 2.9 <= lingered("linger 3") < 3 + 1.5 * talk("linger 3").allowance
 
 
 def test_a_microphone_and_a_tool_of_ones_own_are_used_and_folders_of_our_names_do_not_matter(played: Any) -> None:
     outcome = played("one's own")
-    assert (outcome.code, outcome.err) == (130, "")
+    assert outcome.code in (0, 130)
+    assert outcome.err == ""
     assert outcome.finals("user") == ["what time is it in tokyo"]
     assert "teatime" in outcome.finals("model")[-1]
 
 
 def test_the_users_words_reach_the_wire_sample_exact_and_in_order(played: Any, recordings: Path) -> None:
-    heard, _, _, outcome = played("exact")
+    heard, outcome = played("exact")
     assert outcome.code == 130
     with wave.open(str(recordings / "hello.wav")) as file:
         spoken = file.readframes(file.getnframes())
@@ -268,9 +303,12 @@ def test_the_users_words_reach_the_wire_sample_exact_and_in_order(played: Any, r
 
 
 def test_the_first_word_is_on_the_wire_within_two_seconds(played: Any, record_property: Any) -> None:
-    """Compared with what `plan` takes, half a second on an idle machine: this one may be busy."""
-    _, seconds, plan, outcome = played("exact")
-    waited = seconds - outcome.one("turn.user_start")["at_ms"] / 1000
+    """The best of a few starts; what a core has worked for one counts alike on a busy machine and on an idle one."""
+    found = played("prompt")
+    waited = min(after / min(slowness, MOST) for after, _, slowness in found)
+    busy = min(seconds for _, seconds, _ in found)
     record_property("first_audio_on_the_wire", round(waited, 3))
-    print(f"first audio on the wire {waited:.2f} s after the command, where `plan` takes {plan:.2f} s")  # noqa: T201
-    assert waited < 6 * max(plan, 0.5)
+    record_property("first_audio_worked_for", round(busy, 3))
+    print(f"first audio on the wire after {waited:.2f} s, for which a core has worked {busy:.2f} s")  # noqa: T201
+    assert busy < FIRST_AUDIO
+    assert waited < FIRST_AUDIO

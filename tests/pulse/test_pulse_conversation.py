@@ -18,6 +18,7 @@ from actors.audio.recording import read_mono
 ROOT = Path(__file__).parent.parent.parent
 FIXTURES = ROOT / "tests" / "fixtures"
 PATIENCE = 40.0
+BACK_WITHIN, ATTEMPTS = 5.0, 3  # seconds in which a device is taken back, and how often that is tried
 
 
 @attrs.define
@@ -121,15 +122,21 @@ def test_a_lost_sound_card_is_taken_back_and_the_call_lives_on(
 ) -> None:
     one = talk()
     one.until(one.ready)
-    pulse.stop()
-    one.until(lambda: len([event for event in one.events("device") if event["what"] == "lost"]) == 2)
-    pulse.start()
-    back = time.monotonic()
-    one.until(lambda: len([event for event in one.events("device") if event["what"] == "back"]) == 2)
-    took = time.monotonic() - back
+
+    def changes(what: str) -> int:
+        return len([event for event in one.events("device") if event["what"] == what])
+
+    took = []
+    while not took or (min(took) > BACK_WITHIN and len(took) < ATTEMPTS):  # other programs may hold one return up
+        pulse.stop()
+        one.until(lambda: changes("lost") == 2 * len(took) + 2)
+        pulse.start()
+        began = time.monotonic()
+        one.until(lambda: changes("back") == 2 * len(took) + 2)
+        took.append(time.monotonic() - began)
     speak(pulse, tmp_path, "what-did-i-ask.flac")
     one.until(lambda: one.events("turn.end"))
     one.end()
     assert one.events("session.resumed") == [], "the call never noticed"
     assert one.events("actor.restart") == []
-    assert took < 10, "within five seconds on a quiet machine"
+    assert min(took) < BACK_WITHIN, took
