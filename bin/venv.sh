@@ -110,7 +110,12 @@ make_venv() {
     fi
     if [ -n "$uv" ]; then
         say "making .venv from requirements.lock with uv (once, about ten seconds)."
-        with_uv >"$log" 2>&1 && finish && return 0
+        with_uv "${python:->=3.11}" >"$log" 2>&1 && finish && return 0
+        if lacks_builds; then
+            say "a package has no ready-made build for ${python:-this Python}; uv fetches Python $sure for it."
+            rm -rf "$venv"
+            with_uv "$sure" >>"$log" 2>&1 && finish && return 0
+        fi
         [ -n "$python" ] || { explain; return 1; }
         say "uv could not do it; trying $python and pip (about a minute)."
         rm -rf "$venv"
@@ -123,6 +128,7 @@ make_venv() {
 }
 
 # Versions for which every package has a wheel come first; what `python3` is cannot be known before.
+sure=3.13
 pythons='python3.13 python3.11 python3.12 python3.14 python3 python'
 find_python() {
     for candidate in $pythons; do
@@ -133,13 +139,14 @@ find_python() {
     return 1
 }
 
+# Makes it with the Python that $1 asks for, which uv fetches where there is none.
 # uv does not read pip's settings; an index named in pip's environment is meant for it as well.
 with_uv() {
     [ -z "${PIP_INDEX_URL:-}" ] || [ -n "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ] || {
         UV_DEFAULT_INDEX=$PIP_INDEX_URL
         export UV_DEFAULT_INDEX
     }
-    "$uv" venv --quiet --no-project --python "${python:->=3.11}" "$venv" </dev/null &&
+    "$uv" venv --quiet --no-project --python "$1" "$venv" </dev/null &&
         "$uv" pip install --quiet --require-hashes --compile-bytecode --python "$venv/bin/python" \
             --requirements "$lockfile" </dev/null
 }
@@ -157,6 +164,8 @@ finish() {
     [ -x "$venv/bin/python" ] && wanted_stamp >"$stamp.new" && printf '\n' >>"$stamp.new" && mv "$stamp.new" "$stamp"
 }
 
+lacks_builds() { grep -qiE 'failed building wheel|failed to build|no usable wheels|no wheels with a matching' "$log"; }
+
 explain() {
     if grep -qi 'ensurepip' "$log"; then
         why="$python cannot make environments: install its venv module (Debian and Ubuntu: apt install python3-venv)"
@@ -166,7 +175,7 @@ explain() {
         why='the disk is full: make about 500 MB of room'
     elif grep -qiE 'connection|connect error|dns|name resolution|timed out|unreachable|error sending request' "$log"; then
         why='the package index cannot be reached: check the network and proxy settings'
-    elif grep -qiE 'failed building wheel|failed to build|no usable wheels' "$log"; then
+    elif lacks_builds; then
         why='a package has no ready-made build for this Python: install Python 3.13 or 3.11, or a C compiler'
     else
         why='the installation failed'

@@ -22,7 +22,8 @@ if [ "$1" = venv ]; then
     chmod +x "$place/bin/python"
 else
     [ -z "${READY:-}" ] || { echo ready >"$READY"; read -r _ <"$GO"; }
-    [ -z "${UV_FAILS:-}" ] || { echo "$UV_FAILS" >&2; exit 1; }
+    [ -z "${UV_FAILS:-}" ] || { [ -n "${UV_FETCHES:-}" ] && grep -q -e "--python 3.13 " "$CALLS"; } ||
+        { echo "$UV_FAILS" >&2; exit 1; }
 fi
 """
 
