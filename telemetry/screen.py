@@ -23,6 +23,7 @@ from telemetry.screen_model import INTERRUPTED, MUTED, QUIT, RESTARTED, Model
 from telemetry.screen_terminal import Terminal
 from telemetry.screen_view import Line, view
 
+MARK = "x"  # stands for text, where only what is around it counts
 PERIOD = 1 / 8  # seconds between two looks at whether there is something new to draw
 # What a terminal without these characters shows instead.
 PLAIN = str.maketrans("━─█▏●◌○·…→✓✗↻↓", "#-#|*oo-.>+xr!")
@@ -121,13 +122,19 @@ class Painter:
         encoding = (encoding or sys.stdout.encoding or "utf-8").lower()
         self._rich = encoding.startswith("utf")
         self._painted = lru_cache(maxsize=512)(self._painting)
+        self._around = lru_cache(maxsize=64)(self._codes)
 
     def __call__(self, line: Line) -> str:
         """Gives the line as it is written."""
         return self._painted(line)
 
     def _painting(self, line: Line) -> str:
-        with self._console.capture() as capture:
-            self._console.print(Text.assemble(*line), end="", no_wrap=True, overflow="crop", soft_wrap=True)
-        text = capture.get()
+        text = "".join(text.join(self._around(style)) if text else "" for text, style in line)
         return text if self._rich else text.translate(PLAIN).encode("ascii", "replace").decode()
+
+    def _codes(self, style: str) -> tuple[str, str]:
+        """Gives what rich writes before and after text of a style; it is asked once for each style, as it is slow."""
+        with self._console.capture() as capture:
+            self._console.print(Text(MARK, style), end="")
+        before, _, after = capture.get().partition(MARK)
+        return before, after

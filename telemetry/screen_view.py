@@ -49,8 +49,12 @@ def view(model: Model, now: float, width: int, height: int) -> list[Line]:
     return [fit(row, width) for row in rows[:height]]
 
 
+@lru_cache(maxsize=1024)
 def fit(line: Line, width: int) -> Line:
-    """Cuts or fills a line to exactly so many cells, without what would steer the terminal."""
+    """Cuts or fills a line to exactly so many cells, without what would steer the terminal.
+
+    Most lines of a picture are those of the one before, so each is worked out once.
+    """
     out: list[Span] = []
     for raw, style in line:
         text = _plain(raw)
@@ -173,7 +177,7 @@ _STEERING = dict.fromkeys([*range(32), *range(127, 160)], " ")
 
 def _plain(text: str) -> str:
     """Takes out what would steer the terminal."""
-    return text.translate(_STEERING)
+    return text if text.isascii() and text.isprintable() else text.translate(_STEERING)
 
 
 # -- the right side ------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ LONGEST = 16_384  # things waiting for the disk, about a minute's; more are lost
 MIX_EVERY = 25  # blocks of the microphone between two writes of the sound: half a second
 EARLY = 1000  # pieces of played sound kept until the microphone has begun
 GAUGES = 1.0  # seconds between two measurements that are kept
+BATCH = 0.2  # seconds between two writings
 ENDING = 1.0  # seconds for the disk to take what is left at the end
 PLUGS = (  # where a tape listens: key of the plan, the class that has the tap, the tap
     ("actors.connection", "actors.connection:Connection", "wire"),
@@ -60,6 +61,7 @@ class Tape:
     _ended: bool = attrs.field(default=False, init=False)
     _events: Subscription | None = attrs.field(default=None, init=False)
     _queue: "queue.SimpleQueue[Work | None]" = attrs.field(factory=queue.SimpleQueue, init=False)
+    _hurry: threading.Event = attrs.field(factory=threading.Event, init=False)
     _thread: threading.Thread | None = attrs.field(default=None, init=False)
     _token: trio.lowlevel.TrioToken = attrs.field(factory=trio.lowlevel.current_trio_token, init=False)
 
@@ -192,18 +194,35 @@ class Tape:
             self._queue.put(work)
 
     def _write(self, work: Work) -> None:
+        """Does a piece of the writing; without a thread it is on disk at once."""
         try:
             work()
+            if self._thread is None:
+                self._folder.flush()
         except (OSError, AssistantError) as error:
             self._ended = True
             why = getattr(error, "strerror", None) or str(error)
             self._tell(f"the recording in {self._folder.path} ends: {why}", "the conversation goes on without it")
 
     def _work(self) -> None:
-        while (work := self._queue.get()) is not None:
+        """Writes what comes, a few times a second all of it: to wake for each piece costs more than to write it."""
+        while self._write_some():
+            self._hurry.wait(BATCH)
+        self._finish()
+
+    def _write_some(self) -> bool:
+        """Waits for a piece and writes it with all behind it; False when there are no more to come."""
+        work = self._queue.get()
+        while work is not None:
             if not self._ended:
                 self._write(work)
-        self._finish()
+            try:
+                work = self._queue.get_nowait()
+            except queue.Empty:
+                if not self._ended:
+                    self._write(self._folder.flush)
+                return True
+        return False
 
     def _finish(self) -> None:
         if not self._ended:
@@ -218,6 +237,7 @@ class Tape:
         if self._thread is None:
             self._finish()
             return
+        self._hurry.set()
         self._queue.put(None)
         await trio.to_thread.run_sync(self._thread.join, ENDING)
 

@@ -1,8 +1,8 @@
 """What a recording says of itself: the plan without its secrets, the versions, and its level of content."""
 
-import importlib.metadata
 import platform
 import re
+import sys
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -49,14 +49,23 @@ def _public(table: Mapping[str, Any]) -> dict[str, Any]:
 
 def versions() -> dict[str, object]:
     """Tells what a recording is made with, and when."""
-    packages = {one.name: one.version for one in importlib.metadata.distributions() if one.name}
     return {
         "product": _product(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "began": datetime.now(UTC).isoformat(timespec="seconds"),
-        "packages": dict(sorted(packages.items())),
+        "packages": dict(sorted(_packages().items())),
     }
+
+
+def _packages() -> dict[str, str]:
+    """Gives what is installed, by the names of folders: to read what each says of itself takes a tenth of a second."""
+    found: dict[str, str] = {}
+    for folder in sys.path:
+        for path in Path(folder or ".").glob("*.dist-info"):
+            name, _, version = path.stem.partition("-")
+            found.setdefault(name.replace("_", "-"), version)
+    return found
 
 
 def _product() -> str:

@@ -34,6 +34,7 @@ FORMAT = 1
 SOUND, EVENTS, SPANS, FRAMES = "conversation.flac", "events.jsonl", "spans.jsonl", "frames.jsonl"
 MICROPHONE, SERVICE, PLAN, VERSIONS = "microphone.pcm", "service.pcm", "plan.toml", "versions.json"
 REMEMBERED = 8000  # blocks whose place in microphone.pcm is known: 160 s, more than a reconnect says again
+BUFFER = 1 << 18  # bytes of a file that may wait for `flush`
 Place = dict[str, object]
 
 
@@ -51,7 +52,7 @@ def empty_folder(path: Path) -> Path:
 
 @attrs.define
 class TapeFolder:
-    """Writes one recording at a level of content; every line and every second of sound is on disk once it is written.
+    """Writes one recording at a level of content; lines and sound are on disk once `flush` is called.
 
     OSError or DeviceUnavailable where the disk refuses. Whoever made it closes it.
     """
@@ -60,6 +61,7 @@ class TapeFolder:
     level: Content
     secrets: Secrets
     _files: dict[str, IO[bytes]] = attrs.field(factory=dict, init=False)
+    _lengths: dict[str, int] = attrs.field(factory=dict, init=False)
     _sound: FlacWriter | None = attrs.field(default=None, init=False)
     _tracks: Tracks = attrs.field(factory=Tracks, init=False)
     _known: OrderedDict[bytes, Place] = attrs.field(factory=OrderedDict, init=False)
@@ -105,6 +107,11 @@ class TapeFolder:
             self._sound = self._sound or FlacWriter(self.path / SOUND, RATE, 2)
             self._sound.write(frames)
 
+    def flush(self) -> None:
+        """Hands all that was written to the system."""
+        for file in self._files.values():
+            file.flush()
+
     def close(self) -> None:
         """Ends every file; one that cannot be ended in order stays as it is."""
         for file in self._files.values():
@@ -118,7 +125,7 @@ class TapeFolder:
 
     def _file(self, name: str) -> IO[bytes]:
         if name not in self._files:
-            self._files[name] = (self.path / name).open("wb", buffering=0)
+            self._files[name] = (self.path / name).open("wb", buffering=BUFFER)
         return self._files[name]
 
     def _keep(self, sound: bytes, kind: str) -> Place:
@@ -128,8 +135,9 @@ class TapeFolder:
 
     def _store(self, name: str, sound: bytes) -> Place:
         file = self._file(name)
-        place: Place = {"file": name, "at": file.tell(), "bytes": len(sound)}
+        place: Place = {"file": name, "at": self._lengths.get(name, 0), "bytes": len(sound)}
         file.write(sound)
+        self._lengths[name] = self._lengths.get(name, 0) + len(sound)
         if name == MICROPHONE:
             self._known[sound] = place
             if len(self._known) > REMEMBERED:

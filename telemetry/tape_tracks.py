@@ -25,6 +25,7 @@ class Track:
 
     ready: bytearray = attrs.field(factory=bytearray, init=False)
     given: float = attrs.field(default=0.0, init=False)  # seconds that came in, silence included
+    _waiting: bytearray = attrs.field(factory=bytearray, init=False)  # given, and not yet at the rate of the recording
     _beside: deque[float] = attrs.field(factory=lambda: deque(maxlen=LASTING), init=False)
     _rate: int = attrs.field(default=RATE, init=False)
     _resampler: Resampler = attrs.field(factory=lambda: Resampler(RATE, RATE), init=False)
@@ -32,6 +33,7 @@ class Track:
     def place(self, at: float, pcm: bytes, rate: int) -> None:
         """Puts a piece at `at` seconds after the recording's beginning."""
         if rate != self._rate:
+            self.convert()
             self.ready += self._resampler.flush()
             self._rate, self._resampler = rate, Resampler(rate, RATE)
         late = self._deviation(at - self.given)
@@ -58,11 +60,18 @@ class Track:
 
     def finish(self) -> None:
         """Gives what the change of rate holds back."""
+        self.convert()
         self.ready += self._resampler.flush()
 
     def _push(self, pcm: bytes) -> None:
         self.given += len(pcm) / (SAMPLE_BYTES * self._rate)
-        self.ready += self._resampler.push(pcm)
+        self._waiting += pcm
+
+    def convert(self) -> None:
+        """Brings what was given to the rate of the recording: many pieces at once cost a fraction of each by itself."""
+        if self._waiting:
+            self.ready += self._resampler.push(bytes(self._waiting))
+            self._waiting.clear()
 
 
 @attrs.define
@@ -77,6 +86,7 @@ class Tracks:
         for track, other in ((self.user, self.assistant), (self.assistant, self.user)):
             if other.given - track.given > APART:
                 track.silence_until(other.given - APART / 2)
+            track.convert()
         return self._interleaved(min(len(self.user.ready), len(self.assistant.ready)))
 
     def rest(self) -> bytes:
