@@ -6,10 +6,15 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import trio
 
+from pipeline.channels import Capacity, Edge, Overflow
+from pipeline.errors import PlanError
 from pipeline.graph import check
+from pipeline.messages import Captured
 from pipeline.plan import Plan
 
 ROOT = Path(__file__).parent.parent
@@ -50,6 +55,55 @@ def test_an_actor_of_ones_own_fits_the_plan() -> None:
     plan = Plan.load()
     plan.set("actors.microphone", {"use": namespace["Metronome"], "loudness": 100})
     assert check(plan).nodes["microphone"].made is namespace["Metronome"]
+    plan.set("actors.microphone.loudness", 40_000)
+    with pytest.raises(PlanError, match="from 0 to 32767"):
+        check(plan)
+
+
+async def test_an_actor_of_ones_own_does_what_it_says(autojump_clock: object) -> None:
+    namespace: dict[str, Any] = {}
+    exec(PROGRAMS[2], namespace)  # noqa: S102 - our own README
+    edge: Edge[Captured] = Edge("captured", Capacity.parse("10 s"), Overflow.FAIL, lambda *_: None)
+    with edge.outlet() as outlet, edge.inlet() as inlet:
+        with trio.move_on_after(2.5):
+            await namespace["Metronome"](outlet, loudness=100).run()
+        edge.close_outlet()
+        outlet.close()
+        blocks = [block async for block in inlet]
+    assert {len(block.pcm) for block in blocks} == {640}
+    assert [block.position for block in blocks if any(block.pcm)] == [0, 16000, 32000]
+
+
+TALKING = """
+
+from actors.emulator.service import Service, running
+from pipeline import Plan, converse
+
+
+async def main() -> None:
+    async with running(Service()) as address:
+        plan = Plan.load()
+        plan.set("actors.connection.endpoint", address.url)
+        plan.set("actors.microphone", {"use": Metronome, "loudness": 100})
+        plan.set("actors.vad.use", "actors.vad:Open")
+        plan.set("actors.playback.use", "actors.playback:Discard")
+        async with converse(plan) as conversation:
+            events = conversation.events()
+            await conversation.say("Hello")
+            async for event in events:
+                print(event.name)
+                if event.name == "turn.first_audio":
+                    break
+
+
+trio.run(main)
+"""
+
+
+def test_an_actor_of_ones_own_runs_in_a_conversation(tmp_path: Path) -> None:
+    shown = ran(PROGRAMS[2] + TALKING, tmp_path)
+    assert "turn.first_audio" in shown
+    assert "actor.restart" not in shown
 
 
 def test_the_example_plan_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
