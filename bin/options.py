@@ -144,6 +144,9 @@ def _soak(one: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--faults", choices=("none", "network", "all"), default="network", help="what goes wrong on purpose"
     )
+    one.add_argument(
+        "--every", metavar="S", type=_seconds, default=45.0, help="seconds between two faults, on average (default 45)"
+    )
     one.add_argument("--clock", choices=("virtual", "real"), default="virtual", help="real takes sockets and real time")
     one.add_argument(
         "--fixtures", metavar="DIR", help="your own recordings to speak; labels.toml beside them is optional"

@@ -27,12 +27,8 @@ LINE_EVERY = 10.0  # seconds between two lines where there is no terminal
 def main(options: argparse.Namespace) -> int:
     """Soaks, prints the verdict, writes the report; gives 0 where every promise was kept, else 1, and 130 at Ctrl-C."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    fixtures = Path(options.fixtures) if options.fixtures else FIXTURES
-    load(fixtures)  # what is wrong with it is said before anything starts
-    order = Order(
-        options.hours, options.seed, options.faults, options.clock, fixtures, tuple(options.config), tuple(options.set)
-    )
-    outcomes, interrupted = soak(parts(order, _processes(options)), _progress(options.hours))
+    load(_fixtures(options))  # what is wrong with it is said before anything starts
+    outcomes, interrupted = soak(orders(options), _progress(options.hours))
     if not outcomes:
         raise AssistantError(
             "the soak was broken off before there was anything to tell; let it run for a second or more"
@@ -48,6 +44,25 @@ def main(options: argparse.Namespace) -> int:
     if interrupted:
         return INTERRUPTED
     return 0 if all(one.passed for one in outcomes) else 1
+
+
+def orders(options: argparse.Namespace) -> list[Order]:
+    """Gives what each process is to soak."""
+    whole = Order(
+        options.hours,
+        options.seed,
+        options.faults,
+        options.clock,
+        _fixtures(options),
+        tuple(options.config),
+        tuple(options.set),
+        options.every,
+    )
+    return parts(whole, _processes(options))
+
+
+def _fixtures(options: argparse.Namespace) -> Path:
+    return Path(options.fixtures) if options.fixtures else FIXTURES
 
 
 def _processes(options: argparse.Namespace) -> int:
@@ -91,7 +106,7 @@ def _lines(outcomes: Sequence[Outcome]) -> list[str]:
         if one.passed:
             continue
         lines += [f"  {found.at:.2f} s: {found.promise}: {found.what}" for found in one.findings.kept[:10]]
-        lines.append(f"to repeat it exactly: {one.order.command()}")
+        lines.append(one.order.again())
     hours, wall = sum(one.seconds for one in outcomes) / 3600, max(one.wall for one in outcomes) / 60
     spent = sum(one.processor for one in outcomes) / 60
     verdict = "passed" if all(one.passed for one in outcomes) else "failed"

@@ -1,13 +1,15 @@
 """The near end's books: what the pipeline told of the conversation, held against what the far end sent and received."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 import numpy as np
 import trio
 
-from bin.soaking.far import FarBooks, FarTurn
+from bin.soaking.debts import Debts
+from bin.soaking.far import FarBooks, FarTurn, Piece
 from bin.soaking.findings import Findings
 from bin.soaking.near import Heard
 from bin.soaking.recordings import BLOCKS_A_SECOND
@@ -16,8 +18,10 @@ from pipeline import events as e
 from pipeline.messages import OUTPUT_RATE, Reply, ReplyAudio, Uttered, Voiced
 
 BLOCK_MS = 1000 / BLOCKS_A_SECOND
+SPEECH = {"captured", "speech"}  # the edges that carry what the user says
 FADE = 240  # samples at a cut that a fade has changed: 10 ms
-SETTLED = {"delivered", "void"}
+TOLD = 8  # turns whose words are remembered until they end
+NEEDED = ("utterances lost", "utterances doubled", "words", "reply sound", "turn endings")  # of a run that had turns
 
 
 @attrs.define
@@ -28,25 +32,52 @@ class Turn:
     pcm: bytearray = attrs.field(factory=bytearray, repr=False)
 
 
+@attrs.define
+class Loss:
+    """Speech that our end said it had lost; `ms` of it are not yet accounted for."""
+
+    at: float
+    ms: float
+
+
+@attrs.define
+class Words:
+    """What one side was told to say in a turn, piece by piece, and what of it was final."""
+
+    pieces: str = ""
+    final: str = ""
+
+
 @attrs.define(eq=False)
 class Books:
-    """Feeds on events and on what passes the edges; every check goes into `findings`."""
+    """Feeds on events and on what passes the edges; every check goes into `findings`.
+
+    `troubled(since)` says whether something may have been wrong since then.
+    """
 
     script: Script
     far: FarBooks
+    debts: Debts
     heard: Heard
     findings: Findings
+    troubled: Callable[[float], bool] = lambda _since: False
     turns: dict[int, Turn] = attrs.field(factory=dict, init=False)
     ended: int = 0
     outcomes: dict[str, int] = attrs.field(factory=dict, init=False)
-    calls: dict[str, str] = attrs.field(factory=dict, init=False)
-    debts: dict[str, str] = attrs.field(factory=dict, init=False)
-    reported: deque[tuple[float, float]] = attrs.field(factory=lambda: deque(maxlen=256), init=False)
-    latencies: list[float] = attrs.field(factory=list, init=False)
+    reported: deque[Loss] = attrs.field(factory=lambda: deque(maxlen=256), init=False)
+    latencies: list[tuple[float, float]] = attrs.field(factory=list, init=False)
     sounded: float = 0.0
     linked: bool = False
     origin: float = 0.0  # when the microphone's first sample was taken
     _judged: int = 0
+    _asked: bool = False
+    _model: dict[int, Words] = attrs.field(factory=dict, init=False)
+    _user: str = attrs.field(default="", init=False)
+
+    @property
+    def held(self) -> int:
+        """The bytes of sound that wait here for a comparison."""
+        return sum(len(turn.pcm) for turn in self.turns.values()) + self.heard.held
 
     # -- what passes the edges -------------------------------------------------------------------------------
 
@@ -62,8 +93,8 @@ class Books:
         if isinstance(item, Voiced):
             number = item.position // (len(item.pcm) // 2)
             placed = self.script.at(number)
-            if placed is not None and number in placed.speech:
-                placed.passed.add(number)
+            if placed is not None:
+                placed.passed |= placed.bit(number)
 
     # -- events ----------------------------------------------------------------------------------------------
 
@@ -77,32 +108,57 @@ class Books:
         self.linked = event.to in ("CONNECTED", "INTERRUPTED")
 
     def _on_session_resumed(self, event: e.SessionResumed) -> None:
-        self.reported.append((event.at, event.lost_ms))
+        self.reported.append(Loss(event.at, event.lost_ms))
         self.findings.add("reconnects")
         self.findings.add("reported lost ms", event.lost_ms)
         self.findings.largest("longest gap ms", event.gap_ms)
 
     def _on_channel_drop(self, event: e.Dropped) -> None:
-        self.reported.append((event.at, event.ms))
-        self.findings.add("reported lost ms", event.ms)
+        if event.edge in SPEECH:
+            self.reported.append(Loss(event.at, event.ms))
+            self.findings.add("reported lost ms", event.ms)
 
     def _on_transcript(self, event: e.Transcript) -> None:
-        if event.who != "user" or event.final:
+        if event.who == "user":
+            self._user_said(event)
+        elif event.turn is not None:
+            words = self._model.setdefault(event.turn, Words())
+            if event.final:
+                words.final += event.text
+            else:
+                words.pieces += event.text
+            while len(self._model) > TOLD:
+                del self._model[min(self._model)]
+
+    def _user_said(self, event: e.Transcript) -> None:
+        if event.final:
+            what = f"{event.text!r} is told of the user, who said {self._user!r}"
+            held = self._user.strip().endswith(event.text)
+            self.findings.check("words", held=held, at=self._at(event), what=what)
+            self._user = ""
             return
+        self._user += event.text
         sent = list(self.far.words)
-        same = [place for place, (_, text) in enumerate(sent) if text == event.text]
+        same = [place for place, piece in enumerate(sent) if piece.text == event.text]
         # What a link has swallowed comes again on the next: of those that fit, the one on the newest link came.
-        same = [place for place in same if sent[place][0] == sent[same[-1]][0]]
-        whole = [place for place in same[:1] if sent[place][0] not in {link for link, _ in sent[:place]}]
-        what = f"{event.text!r} is not the next that was sent: {sent[:5]}"
+        same = [place for place in same if sent[place].connection == sent[same[-1]].connection]
+        whole = [place for place in same[:1] if sent[place].connection not in {one.connection for one in sent[:place]}]
+        what = f"{event.text!r} is not the next that was sent: {[(one.connection, one.text) for one in sent[:5]]}"
         self.findings.check("words", held=bool(whole), at=self._at(event), what=what)
         for _ in range((whole or same or [-1])[0] + 1):
-            self.far.words.popleft()
+            piece = self.far.words.popleft()
+            if piece.connection < sent[same[-1]].connection:
+                self._left(piece)
+
+    def _left(self, piece: Piece) -> None:
+        """Judges words of an older link that our end has not told of: only a broken one may keep them."""
+        what = f"{piece.text!r}, sent on link {piece.connection}, was never told, and nothing was wrong"
+        self.findings.check("words", held=self.troubled(piece.at), at=piece.at - self.far.zero, what=what)
 
     def _on_turn_first_audio(self, event: e.FirstAudio) -> None:
         self.sounded = event.at
         if event.latency_ms is not None:
-            self.latencies.append(event.latency_ms)
+            self.latencies.append((self._at(event), event.latency_ms))
 
     def _on_turn_interrupted(self, event: e.TurnInterrupted) -> None:
         self.findings.largest("longest to silence ms", event.silent_after_ms)
@@ -115,12 +171,14 @@ class Books:
         self.ended = max(self.ended, event.turn)
         self.outcomes[event.outcome] = self.outcomes.get(event.outcome, 0) + 1
         sound, broken = self.heard.take()
+        words = self._model.pop(event.turn, Words())
         if known is None:
             return
         said = self.far.said(bytes(known.pcm))
+        self._worded(event, words, said)
         if event.outcome == "completed":
             if known.pcm:
-                sent = [(turn.connection, len(turn.pcm) // 2, turn.outcome) for turn in self.far.turns][-5:]
+                sent = [(turn.connection, turn.samples, turn.outcome) for turn in self.far.turns][-5:]
                 what = f"turn {event.turn}, {len(known.pcm) // 2} samples long, is none of those sent: {sent}"
                 self.findings.check("reply sound", held=said is not None, at=at, what=what)
             if not broken:
@@ -139,6 +197,17 @@ class Books:
         what = f"turn {event.turn}, {event.outcome}: {len(ours)} samples heard and {len(theirs)} sent, or they differ"
         self.findings.check("reply sound", held=bool(held), at=self._at(event), what=what)
 
+    def _worded(self, event: e.TurnEnded, words: Words, said: FarTurn | None) -> None:
+        """Holds what our end told of the reply's words against those that were sent with its sound."""
+        whole = event.outcome == "completed" and said is not None
+        if whole and said is not None:
+            held = words.pieces == said.text and said.text.strip().endswith(words.final)
+        else:
+            held = any(turn.text.startswith(words.pieces) for turn in self.far.turns) or not words.pieces
+        sent = said.text if said is not None else [turn.text[:40] for turn in self.far.turns][-3:]
+        what = f"turn {event.turn}, {event.outcome}: {words.pieces!r}, and {words.final!r} at its end, for {sent!r}"
+        self.findings.check("words", held=held, at=self._at(event), what=what)
+
     def _answered(self, turn: FarTurn) -> None:
         turn.matched = True
         for placed in turn.asked:
@@ -146,26 +215,13 @@ class Books:
 
     def _on_tool_call(self, event: e.ToolStarted) -> None:
         self.findings.add("tool calls")
-        known = self.calls.get(event.id)
-        self.findings.check(
-            "tool debts", held=known is None, at=self._at(event), what=f"a call of {event.name_} came twice"
-        )
-        self.calls[event.id] = "running"
+        self.debts.started(event)
 
     def _on_tool_result(self, event: e.ToolEnded) -> None:
-        running = self.calls.get(event.id) == "running"
-        what = f"a call of {event.name_} was settled again, or never made: {event.outcome}"
-        self.findings.check("tool debts", held=running, at=self._at(event), what=what)
-        self.calls[event.id] = event.outcome
-        self._forget(event.id)
+        self.debts.ended(event)
 
     def _on_tool_debt(self, event: e.ToolDebt) -> None:
-        self.debts[event.id] = event.state
-        self._forget(event.id)
-
-    def _forget(self, call: str) -> None:
-        if self.debts.get(call) in SETTLED and self.calls.get(call, "running") != "running":
-            del self.debts[call], self.calls[call]
+        self.debts.owed(event)
 
     def _on_actor_restart(self, event: e.ActorRestarted) -> None:
         self.findings.add("actor restarts")
@@ -184,14 +240,20 @@ class Books:
                 self._lost(placed)
 
     def _lost(self, placed: Placed) -> None:
-        owed = placed.passed | (placed.emitted if placed.utterance.clean and not placed.disturbed else set())
-        missing = BLOCK_MS * len(owed - placed.received)
+        owed = placed.passed | (placed.emitted if placed.utterance.clean and not placed.disturbed else 0)
+        missing = BLOCK_MS * (owed & ~placed.received).bit_count()
         self.findings.add("utterances")
-        self.findings.add("seconds of speech", len(placed.emitted) / BLOCKS_A_SECOND)
-        excused = sum(ms for at, ms in self.reported if at >= self.time_of(placed.start))
+        self._asked = self._asked or (placed.utterance.clean and not placed.disturbed)
+        self.findings.add("seconds of speech", placed.emitted.bit_count() / BLOCKS_A_SECOND)
+        unexcused = missing
+        for loss in self.reported:
+            if loss.at >= self.time_of(placed.start):  # each millisecond that was reported excuses one
+                taken = min(loss.ms, unexcused)
+                loss.ms, unexcused = loss.ms - taken, unexcused - taken
         name = f"{placed.utterance.name} ({placed.number})"
-        what = f"{missing:g} ms of {name} never arrived, and {excused:g} ms were reported"
-        self.findings.check("utterances lost", held=missing <= excused, at=placed.start / BLOCKS_A_SECOND, what=what)
+        what = f"{missing:g} ms of {name} never arrived, and {missing - unexcused:g} ms of that were reported"
+        self.findings.check("utterances lost", held=unexcused <= 0, at=placed.start / BLOCKS_A_SECOND, what=what)
+        placed.emitted = placed.passed = placed.received = 0
 
     def time_of(self, number: int) -> float:
         """Gives when the block of that number begins."""
@@ -202,13 +264,26 @@ class Books:
         for number, turn in sorted(self.turns.items()):
             what = f"turn {number}, begun {at - turn.began:.0f} s before the end, has not ended"
             self.findings.check("turn endings", held=False, at=at, what=what)
-        for call, state in self.calls.items():
-            self.findings.check(
-                "tool debts", held=state != "running", at=at, what=f"call {call[-6:]} was never settled"
-            )
-        for call, state in self.debts.items():
-            held = state in SETTLED or state == "written"
-            self.findings.check("tool debts", held=held, at=at, what=f"the answer to call {call[-6:]} is still {state}")
+        for piece in self.far.words:
+            if piece.connection < self.far.connections:
+                self._left(piece)
+            else:
+                what = f"{piece.text!r}, sent on the last link, was never told"
+                self.findings.check("words", held=False, at=at, what=what)
+        self.debts.close()
+
+    def untested(self, at: float) -> None:
+        """Judges that what the conversation has put to the test was checked: a promise nobody looked at is not kept."""
+        if not self.outcomes.get("completed"):
+            return
+        judged = (
+            *NEEDED,
+            *(("deaf", "mute") if self._asked else ()),
+            *(("tool debts",) if self.debts.asked_for else ()),
+        )
+        for name in judged:
+            if not self.findings.checks[name]:
+                self.findings.check(name, held=False, at=at, what="turns were completed, and nothing of it was checked")
 
     def drift(self) -> float:
         """Gives by how many ms the speaker's track is ahead of the microphone's."""

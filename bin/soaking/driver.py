@@ -16,6 +16,7 @@ DEAF = 10.0  # seconds after the last sample, or after the end of what was wrong
 MUTE = 15.0  # seconds after that in which an answer has to sound
 LONGEST_REPLY = 150.0
 BARGE_IN, FALLS_SILENT = 0.25, 0.03  # of the exchanges
+QUIET = 8.0  # seconds without a reply after which none is to come any more
 STEP = 0.1  # seconds between two looks
 KINDS = (("request", 70), ("other", 15), ("backchannel", 8), ("sound", 7))
 
@@ -51,22 +52,21 @@ class Driver:
         if dice < BARGE_IN:
             await trio.sleep(self.random.uniform(0, 4))
             return
-        await self._silence()
+        await self.quiet()
         if dice > 1 - FALLS_SILENT:
             await trio.sleep(self.random.uniform(20, 120))
 
-    async def settle(self) -> None:
-        """Asks one last thing that has to be answered, once everything is mended."""
+    async def settle(self, questions: int = 2) -> None:
+        """Asks some last things that have to be answered, once everything is mended, and waits until all is quiet."""
         await trio.sleep_until(self.injector.clear_at(trio.current_time()))
-        await self._silence()
-        for _ in range(2):
+        await self.quiet()
+        for _ in range(questions):
             clean = [one for one in self.utterances if one.clean]
             placed = self.script.speak(self.random.choice(clean or list(self.utterances)), after=BLOCKS_A_SECOND)
             await self._until_spoken(placed)
             if placed.utterance.clean:
                 await self._answered(placed)
-            await self._silence()
-            await trio.sleep(3)
+            await self.quiet(QUIET)
         self.books.judge(float("inf"))
 
     def _choose(self) -> Utterance:
@@ -81,9 +81,7 @@ class Driver:
                 break
             await trio.sleep(STEP)
         recent = self.injector.history[max(0, began - 3) :]
-        placed.disturbed = self.injector.disturbed(recent, self.books.time_of(placed.start)) or len(
-            placed.emitted
-        ) < len(placed.speech)
+        placed.disturbed = self.injector.disturbed(recent, self.books.time_of(placed.start)) or not placed.whole
 
     async def _answered(self, placed: Placed) -> None:
         """Waits for the answer, and judges how long it took; what was disturbed may get none."""
@@ -107,8 +105,11 @@ class Driver:
             await trio.sleep(STEP)
         return True
 
-    async def _silence(self) -> None:
-        """Waits until no reply is under way."""
+    async def quiet(self, seconds: float = 0.0) -> None:
+        """Waits until no reply has been under way for so long; an answer may still begin after what was no question."""
         with trio.move_on_after(LONGEST_REPLY):
-            while self.books.turns:  # noqa: ASYNC110 - turns come and go by themselves
+            since = trio.current_time()
+            while self.books.turns or self.books.far.talking or trio.current_time() < since + seconds:
+                if self.books.turns or self.books.far.talking:
+                    since = trio.current_time()
                 await trio.sleep(STEP)

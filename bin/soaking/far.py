@@ -1,7 +1,8 @@
-"""The far end's books: which blocks arrived on which link, what was sent in answer, which calls were answered."""
+"""The far end's books: which blocks arrived on which link, and what was sent in answer, in sound and in words."""
 
 import base64
-from collections import Counter, deque
+import hashlib
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,24 +10,50 @@ import attrs
 import trio
 
 from actors.emulator.connection import Observed
+from bin.soaking.debts import Debts
 from bin.soaking.findings import Findings
 from bin.soaking.recordings import BLOCK_BYTES
 from bin.soaking.script import Placed, Script, mark_of
+from pipeline.messages import SAMPLE_BYTES
 
 TURNS = 64  # of the far end's turns that are remembered
+WORDS = 512  # pieces of what the user said that may wait for our end to tell of them
+REPLAYS = 4  # links on which blocks may still come after a newer one has begun
 
 
 @attrs.define(eq=False)
 class FarTurn:
-    """One turn as the far end sent it; `asked` is what it had heard whole when the turn began."""
+    """One turn as the far end sent it: so many samples, what they come to, and the words beside them.
+
+    `asked` is what it had heard whole when the turn began.
+    """
 
     connection: int
     at: float
     asked: tuple[Placed, ...]
-    pcm: bytearray = attrs.field(factory=bytearray, repr=False)
+    samples: int = 0
     text: str = ""
     outcome: str = ""
     matched: bool = False
+    _sum: Any = attrs.field(factory=hashlib.sha1, init=False, repr=False)
+
+    def speak(self, pcm: bytes) -> None:
+        """Takes sound that was sent."""
+        self.samples += len(pcm) // SAMPLE_BYTES
+        self._sum.update(pcm)
+
+    def sounds(self, pcm: bytes) -> bool:
+        """Whether all that was sent is exactly this."""
+        return len(pcm) == self.samples * SAMPLE_BYTES and bool(self._sum.digest() == hashlib.sha1(pcm).digest())  # noqa: S324 - compared, not trusted
+
+
+@attrs.frozen
+class Piece:
+    """Words of the user's as the far end sent them, in `trio.current_time()`."""
+
+    connection: int
+    text: str
+    at: float
 
 
 @attrs.define(eq=False)
@@ -34,12 +61,11 @@ class FarBooks:
     """Takes everything that the service observes; `zero` is the time of the soak's beginning."""
 
     script: Script
+    debts: Debts
     findings: Findings
     zero: float = 0.0
     turns: deque[FarTurn] = attrs.field(factory=lambda: deque(maxlen=TURNS), init=False)
-    words: deque[tuple[int, str]] = attrs.field(factory=lambda: deque(maxlen=512), init=False)
-    answers: Counter[str] = attrs.field(factory=Counter, init=False)
-    calls: int = 0
+    words: deque[Piece] = attrs.field(factory=lambda: deque(maxlen=WORDS), init=False)
     arrived: dict[int, float] = attrs.field(factory=dict, init=False)
     connections: int = 0
     _last: dict[int, int] = attrs.field(factory=dict, init=False)
@@ -55,11 +81,16 @@ class FarBooks:
             self._sent(seen.connection, seen.sent)
         elif seen.kind == "message" and seen.message is not None and seen.message.tool_response is not None:
             for response in seen.message.tool_response.function_responses:
-                self.answers[f"{seen.connection}/{response.id}"] += 1
+                self.debts.answered(seen.connection, response.id, response.response, whole=not response.will_continue)
 
     def now(self) -> float:
         """Gives the seconds since the soak began."""
         return trio.current_time() - self.zero
+
+    @property
+    def talking(self) -> bool:
+        """Whether a turn that has begun is not over."""
+        return self._turn is not None and self._turn.connection == self.connections and not self._turn.outcome
 
     def _sound(self, connection: int, pcm: bytes) -> None:
         number = mark_of(pcm)
@@ -70,7 +101,8 @@ class FarBooks:
         last = self._last.get(connection, -1)
         what = f"block {number} came after block {last} on link {connection}"
         self.findings.check("utterances doubled", held=number > last, at=self.now(), what=what)
-        self._last = {connection: max(last, number)} | {k: v for k, v in self._last.items() if k > connection - 4}
+        if connection not in self._last:
+            self._last = {link: block for link, block in self._last.items() if link > connection - REPLAYS}
         self._last[connection] = max(last, number)
         placed = self.script.at(number)
         if placed is not None and number in placed.speech:
@@ -84,7 +116,7 @@ class FarBooks:
                 f"{placed.utterance.name} ({placed.number}) was answered on link {placed.answered_on}, and came again"
             )
             self.findings.check("utterances doubled", held=not told, at=self.now(), what=what)
-        placed.received.add(number)
+        placed.received |= placed.bit(number)
         if number == placed.speech[-1]:
             if placed.number not in self.arrived:
                 self.arrived[placed.number] = trio.current_time()
@@ -94,15 +126,16 @@ class FarBooks:
     def _sent(self, connection: int, message: Mapping[str, Any]) -> None:
         if "toolCall" in message:
             self._under_way(connection)
-            self.calls += len(message["toolCall"].get("functionCalls", ()))
+            for call in message["toolCall"].get("functionCalls", ()):
+                self.debts.asked(connection, call["id"], call["name"])
         content = message.get("serverContent")
         if not content:
             return
         if text := content.get("inputTranscription", {}).get("text"):
-            self.words.append((connection, text))
+            self.words.append(Piece(connection, text, trio.current_time()))
         for part in content.get("modelTurn", {}).get("parts", ()):
             if "inlineData" in part:
-                self._under_way(connection).pcm += base64.b64decode(part["inlineData"]["data"])
+                self._under_way(connection).speak(base64.b64decode(part["inlineData"]["data"]))
         if text := content.get("outputTranscription", {}).get("text"):
             self._under_way(connection).text += text
         if content.get("interrupted") and self._turn is not None:
@@ -121,4 +154,4 @@ class FarBooks:
 
     def said(self, pcm: bytes) -> FarTurn | None:
         """Finds the turn, not yet matched, that was sent with exactly this sound."""
-        return next((turn for turn in self.turns if not turn.matched and turn.pcm == pcm), None)
+        return next((turn for turn in self.turns if not turn.matched and turn.sounds(pcm)), None)

@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -58,6 +59,7 @@ class World:
     tools: Tools
     conversation: Conversation | None = None
     fuses: dict[str, trio.Event] = attrs.field(factory=dict)
+    nursery: trio.Nursery | None = None
 
     async def bomb(self, name: str) -> None:
         """Waits until that actor is to crash."""
@@ -68,6 +70,16 @@ class World:
         """Crashes an actor wherever it waits now."""
         if name in self.fuses:
             self.fuses.pop(name).set()
+
+    def later(self, seconds: float, act: Callable[[], object]) -> None:
+        """Does something in so many seconds, if the soak still runs then."""
+
+        async def wait() -> None:
+            await trio.sleep(seconds)
+            act()
+
+        if self.nursery is not None:
+            self.nursery.start_soon(wait)
 
     @property
     def connections(self) -> tuple[Any, ...]:
@@ -187,10 +199,21 @@ def _oversize(world: World) -> tuple[float, str]:
     return 8.0, ""
 
 
-def _late_pong(world: World) -> tuple[float, str]:
+def _no_pongs(world: World) -> tuple[float, str]:
     for connection in world.connections:
         connection.link.answers_pings = False
-    return DETECTED, "never"
+    return DETECTED, ""
+
+
+def _late_pongs(world: World) -> tuple[float, str]:
+    seconds = world.random.uniform(1, 25)
+    for connection in world.connections:
+        connection.link.answer_ping = partial(_answer_later, world, connection.link, seconds)
+    return DETECTED, f"{seconds:.1f} s"
+
+
+def _answer_later(world: World, link: Any, seconds: float, pong: bytes) -> None:  # noqa: ANN401 - the service's own
+    world.later(seconds, partial(link.send_raw, pong))
 
 
 def _no_microphone(world: World) -> tuple[float, str]:
@@ -220,7 +243,8 @@ NETWORK: Mapping[str, Happening] = MappingProxyType(
         "goAway": _go_away,
         "close code": _close,
         "handle refused": _forget,
-        "no pongs": _late_pong,
+        "no pongs": _no_pongs,
+        "late pongs": _late_pongs,
     }
 )
 OTHERS: Mapping[str, Happening] = MappingProxyType(
@@ -233,8 +257,8 @@ OTHERS: Mapping[str, Happening] = MappingProxyType(
         "speaker unplugged": _no_speaker,
     }
 )
-DISTURBS = {"actor crash", "actor restart", "microphone unplugged"}
-"""Those that may take speech from the microphone, or from the gate's way, before anything has kept it."""
+KEEPERS_BEFORE = {"microphone", "vad"}
+"""The actors through whose hands speech goes before anything has kept it: a crash of them may take some of it."""
 
 
 @attrs.define(eq=False)
@@ -255,7 +279,7 @@ class Injector:
             await trio.sleep(max(1.0, self.world.random.expovariate(1 / self.every)))
             name = self.world.random.choice(names)
             if not self.stopped and not self._too_soon(name):
-                self._let(name)
+                self.let(name)
                 if name in ("latency", "slow uplink"):
                     await trio.sleep(self.world.random.uniform(10, 40))
                     self.world.network.clear()
@@ -266,7 +290,8 @@ class Injector:
         now = trio.current_time() - self.zero
         return any(fault.name == name and now - fault.at < CRASH_GAP for fault in self.history[-20:])
 
-    def _let(self, name: str) -> None:
+    def let(self, name: str) -> None:
+        """Lets one fault happen now."""
         lasting, detail = self.table[name](self.world)
         now = trio.current_time() - self.zero
         self.history.append(Fault(round(now, 3), name, round(now + lasting, 3), detail))
@@ -284,4 +309,14 @@ class Injector:
 
     def disturbed(self, faults: list[Fault], since: float) -> bool:
         """Whether one of these may have taken speech said since then, before anything had kept it."""
-        return any(fault.name in DISTURBS and fault.until + self.zero >= since for fault in faults)
+        return any(_disturbs(fault) and fault.until + self.zero >= since for fault in faults)
+
+    def troubled(self, since: float) -> bool:
+        """Whether the effects of some fault may have lasted into the time since then."""
+        return any(fault.until + self.zero >= since for fault in self.history[-50:])
+
+
+def _disturbs(fault: Fault) -> bool:
+    return fault.name == "microphone unplugged" or (
+        fault.name in ("actor crash", "actor restart") and fault.detail in KEEPERS_BEFORE
+    )

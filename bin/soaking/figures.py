@@ -28,7 +28,7 @@ def _figures(outcomes: Sequence[Outcome]) -> str:
     wall, spent = max(one.wall for one in outcomes) / 60, sum(one.processor for one in outcomes) / 60
     verdict = "passed" if all(one.passed for one in outcomes) else "failed"
     seeds = " and ".join(str(one.order.seed) for one in outcomes)
-    latencies = [value for one in outcomes for value in one.latencies]
+    latencies = [value for one in outcomes for value in one.delays]
     rows = [
         ("verdict", verdict),
         ("conditions", f"{hours:.1f} h, {first.clock} clock, faults: {first.faults}, seed {seeds}"),

@@ -74,6 +74,11 @@ class Heard:
         if pcm.count(0) != len(pcm):
             self._sound += pcm
 
+    @property
+    def held(self) -> int:
+        """The bytes of sound that wait to be taken."""
+        return len(self._sound)
+
     def take(self) -> tuple[bytes, bool]:
         """Gives what was heard since it was asked last, and whether the speaker was away meanwhile; forgets both."""
         found, broken = bytes(self._sound), self.broken

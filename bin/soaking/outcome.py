@@ -1,5 +1,6 @@
 """What a soak came to: plain values that go from process to process, into JSON and into the report."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -10,10 +11,12 @@ from bin.soaking.faults import Fault
 from bin.soaking.findings import PROMISES, Findings
 from bin.soaking.vitals import Sample
 
+EVERY = 45.0  # seconds between two faults, on average
+
 
 @attrs.frozen
 class Order:
-    """What is to be soaked; `configs` and `sets` are settings of the plan, as on the command line."""
+    """What is to be soaked: a fault `every` seconds on average; `configs` and `sets` are as on the command line."""
 
     hours: float
     seed: int
@@ -22,18 +25,33 @@ class Order:
     fixtures: Path
     configs: Sequence[str] = ()
     sets: Sequence[str] = ()
+    every: float = EVERY
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the same order is the same run."""
+        return self.clock == "virtual"
 
     def command(self) -> str:
         """Gives the command that repeats this, on a machine where the fixtures have the same place."""
-        parts = [f"bin/assistant soak --hours {self.hours:g} --seed {self.seed} --faults {self.faults}"]
-        parts += [f"--clock {self.clock} --processes 1 --fixtures {self.fixtures}"]
-        parts += [f"--config {name}" for name in self.configs] + [f"--set {setting}" for setting in self.sets]
-        return " ".join(parts)
+        words = ["bin/assistant", "soak", "--hours", repr(self.hours), "--seed", str(self.seed)]
+        words += ["--faults", self.faults, "--every", repr(self.every), "--clock", self.clock, "--processes", "1"]
+        words += ["--fixtures", str(self.fixtures.absolute())]
+        words += [f"--config={name}" for name in self.configs] + [f"--set={setting}" for setting in self.sets]
+        return shlex.join(words)
+
+    def again(self) -> str:
+        """Says how to see the same again."""
+        if self.repeats:
+            return f"to repeat it exactly: {self.command()}"
+        return f"to ask for the same again, in a time that never comes again: {self.command()}"
 
 
 @attrs.frozen
 class Outcome:
     """One process's soak: `seconds` of its own time, in `wall` seconds of ours and `processor` of a core.
+
+    `latencies` are (seconds into the run, ms from the last word to the first sound).
 
     `complete` is False where it was broken off. `digest` is the same for the same order under a virtual clock.
     """
@@ -42,7 +60,7 @@ class Outcome:
     findings: Findings
     samples: Sequence[Sample]
     faults: Sequence[Fault]
-    latencies: Sequence[float]
+    latencies: Sequence[tuple[float, float]]
     turns: Mapping[str, int]
     misbehaved: Mapping[str, int]
     seconds: float
@@ -50,6 +68,11 @@ class Outcome:
     processor: float
     complete: bool
     digest: str
+
+    @property
+    def delays(self) -> list[float]:
+        """The milliseconds from the last word to the first sound."""
+        return [ms for _, ms in self.latencies]
 
     @property
     def passed(self) -> bool:
@@ -94,7 +117,7 @@ def _run(one: Outcome) -> dict[str, object]:
         "wall_seconds": round(one.wall, 1),
         "processor_seconds": round(one.processor, 1),
         "figures": {name: round(value, 3) for name, value in sorted(one.findings.figures.items())},
-        "latency_ms": {f"p{part}": percentile(one.latencies, part / 100) for part in (50, 90, 99)},
+        "latency_ms": {f"p{part}": percentile(one.delays, part / 100) for part in (50, 90, 99)},
         "turns": dict(one.turns),
         "faults": counts,
         "tools_misbehaved": dict(one.misbehaved),

@@ -26,8 +26,8 @@ LONGEST = 60.0  # seconds of one utterance: half of what is kept unanswered
 class Utterance:
     """One recording as a microphone would give it; the blocks from `first` up to `last` hold its speech.
 
-        raise PlanError(f"--fixtures {folder}: found {len(found)} recordings with speech; it needs one {wanted}")
-    any detector, so all of it has to arrive.
+    `kind` says what is to be expected of it: a request, a backchannel, a sound, or something other. `clean` speech is
+    a request loud and alone: no detector overlooks it, so all of it has to arrive, and it has to be answered.
     """
 
     name: str
@@ -42,6 +42,8 @@ class Utterance:
 def load(folder: Path) -> tuple[Utterance, ...]:
     """Reads every recording of a folder, sorted by name, with its label where there is one.
 
+    A label needs `file`, `text`, `start_ms` and `end_ms`; one that says nothing of `condition` and `kind` is of a clean
+    request. Without any label it is speech of whatever kind.
     PlanError where there is nothing to speak, or a label is wrong; BadRecording for a file that cannot be read.
     """
     labels = _labels(folder)
@@ -82,8 +84,9 @@ def _utterance(path: Path, label: Mapping[str, Any]) -> Utterance:
         first, last = math.floor(start * BLOCKS_A_SECOND), math.ceil(end * BLOCKS_A_SECOND)
     except (KeyError, TypeError) as error:
         raise PlanError(f"{path.with_name(LABELS)}: {path.name} has no good start_ms and end_ms ({error!r})") from error
-    clean = label.get("condition") == "clean" and label.get("kind") == "request"
-    return Utterance(path.name, str(label.get("text", "")), str(label.get("kind", "other")), clean, blocks, first, last)
+    kind = str(label.get("kind", "request" if label else "other"))
+    clean = bool(label) and kind == "request" and label.get("condition", "clean") == "clean"
+    return Utterance(path.name, str(label.get("text", "")), kind, clean, blocks, first, last)
 
 
 def _extent(pcm: bytes) -> tuple[float, float]:

@@ -72,7 +72,7 @@ def _failures(outcomes: Sequence[Outcome]) -> str:
         for one in broken
         for found in one.findings.kept
     ]
-    again = "".join(f"<p>To repeat it exactly: <code>{html.escape(one.order.command())}</code></p>" for one in broken)
+    again = "".join(f"<p><code>{html.escape(one.order.again())}</code></p>" for one in broken)
     return f"<h2>What went wrong</h2>{_table(('at', 'promise', 'what', 'seed'), rows)}{again}" if broken else ""
 
 
@@ -82,7 +82,7 @@ def _figures(outcomes: Sequence[Outcome]) -> str:
         told = {name: f"{value:,.6g}" for name, value in sorted(one.findings.figures.items())}
         told |= {f"turns {name}": f"{count:,}" for name, count in sorted(one.turns.items())}
         told |= {f"tools that {name}": str(count) for name, count in sorted(one.misbehaved.items())}
-        told |= {f"latency p{part} ms": f"{percentile(one.latencies, part / 100):.0f}" for part in (50, 90, 99)}
+        told |= {f"latency p{part} ms": f"{percentile(one.delays, part / 100):.0f}" for part in (50, 90, 99)}
         told |= {"faster than real time": f"{one.seconds / max(one.wall, 1e-9):.1f} times", "digest": one.digest}
         rows += [(html.escape(name), html.escape(value), str(one.order.seed)) for name, value in told.items()]
     return "<h2>Figures</h2>" + _table(("", "value", "seed"), rows)
@@ -106,8 +106,7 @@ def _plots(outcomes: Sequence[Outcome]) -> list[str]:
         busy = sorted(names, key=lambda name: -one.samples[-1].edges[name])[:6]
         edges = [Line(name, [(s.at / 3600, 100 * s.edges.get(name, 0)) for s in one.samples]) for name in busy]
         plots.append(plot(f"Fullest that the edges have been, seed {one.order.seed}", "% of capacity", edges))
-        span = one.seconds / 3600 / max(1, len(one.latencies))
-        points = [(number * span, value) for number, value in enumerate(one.latencies)]
+        points = [(at / 3600, ms) for at, ms in one.latencies]
         latency = plot(
             f"From the last word to the first sound, seed {one.order.seed}", "ms", [Line("", points)], dots=True
         )

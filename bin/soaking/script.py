@@ -12,7 +12,7 @@ import numpy as np
 from bin.soaking.recordings import BLOCK_BYTES, Utterance
 
 BITS = 32
-REMEMBERED = 512  # utterances that may still be asked for: more than an hour of talk
+REMEMBERED = 256  # utterances that may still be asked for: half an hour of talk
 _ONE = np.int16(1)
 
 
@@ -20,16 +20,17 @@ _ONE = np.int16(1)
 class Placed:
     """An utterance at its place: block number `start` is its first.
 
-    `emitted` names the blocks of its speech that the microphone gave, `passed` those that the gate let through,
-    `received` those that arrived. `disturbed` speech may have been cut by a fault of a device.
+    `emitted` has a bit for each block of its speech that the microphone gave, `passed` for those that the gate let
+    through, `received` for those that arrived; the lowest stands for `start`. `disturbed` speech may have been cut by
+    a fault of a device.
     """
 
     number: int
     utterance: Utterance
     start: int
-    emitted: set[int] = attrs.field(factory=set)
-    passed: set[int] = attrs.field(factory=set)
-    received: set[int] = attrs.field(factory=set)
+    emitted: int = 0
+    passed: int = 0
+    received: int = 0
     connections: list[int] = attrs.field(factory=list)
     answered_on: int | None = None
     disturbed: bool = False
@@ -43,6 +44,15 @@ class Placed:
     def speech(self) -> range:
         """The numbers of the blocks with its speech."""
         return range(self.start + self.utterance.first, self.start + self.utterance.last)
+
+    def bit(self, number: int) -> int:
+        """Gives the bit of a block of its speech, 0 for any other."""
+        return 1 << (number - self.start) if number in self.speech else 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether the microphone has given all of its speech."""
+        return self.emitted.bit_count() == len(self.speech)
 
 
 def marked(pcm: bytes, number: int) -> bytes:
@@ -90,8 +100,8 @@ class Script:
         """Gives the block of that number to the microphone, and notes that it was given."""
         self.next = number + 1
         placed = self.at(number)
-        if placed is not None and number in placed.speech:
-            placed.emitted.add(number)
+        if placed is not None:
+            placed.emitted |= placed.bit(number)
         return self.block(number)
 
     def block(self, number: int) -> bytes:

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import attrs
@@ -41,11 +42,16 @@ def look(at: float, edges: dict[str, Any], held: int) -> Sample:
     )
 
 
-def slope(samples: list[Sample]) -> float:
-    """Gives by how many MB the memory grew from the first quarter of these samples to the last, by their medians."""
+def growth(samples: list[Sample]) -> float:
+    """Gives by how many MB the memory grew over these samples, as a straight line: a single look may be off.
+
+    The line leads through the medians of their first and their last quarter, and on to both ends.
+    """
     part = max(1, len(samples) // 4)
-    first, last = (sorted(one.memory_mb for one in some) for some in (samples[:part], samples[-part:]))
-    return last[len(last) // 2] - first[len(first) // 2]
+    first, last = samples[:part], samples[-part:]
+    risen = median(one.memory_mb for one in last) - median(one.memory_mb for one in first)
+    between = median(one.at for one in last) - median(one.at for one in first)
+    return risen * (samples[-1].at - samples[0].at) / between if between else 0.0
 
 
 def _resident() -> int:

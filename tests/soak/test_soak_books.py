@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 
 from actors.emulator.connection import Observed
-from pipeline.events import ActorRestarted, SessionResumed, ToolDebt, ToolEnded, ToolStarted, Transcript, TurnEnded
-from pipeline.messages import ReplyAudio
+from pipeline.events import ActorRestarted, Dropped, SessionResumed, ToolDebt, ToolEnded, Transcript, TurnEnded
+from pipeline.messages import ReplyAudio, Voiced
 
+FOUND = {"summary": "it is noon"}
 REPLY = np.arange(1, 4801, dtype="<i2").tobytes()
 Telling = Callable[[], Any]
 
@@ -29,7 +31,7 @@ def test_a_block_that_never_arrives_is_lost_unless_it_was_reported(told: Telling
     one.speak()
     one.arrive(without=20)
     assert one.broken() == {"utterances lost": 1}
-    assert "20 ms of a.wav (1) never arrived, and 0 ms were reported" in one.findings.kept[0].what
+    assert "20 ms of a.wav (1) never arrived, and 0 ms of that were reported" in one.findings.kept[0].what
     one = told()
     one.speak()
     one.arrive(without=20)
@@ -76,11 +78,80 @@ def test_words_left_out_and_words_never_sent_are_found(told: Telling) -> None:
 
 
 def test_words_that_a_cut_swallowed_are_no_fault(told: Telling) -> None:
+    for troubled, broken in ((True, {}), (False, {"words": 1})):
+        one = told()
+        one.books.troubled = lambda _since, troubled=troubled: troubled
+        one.sent({"serverContent": {"inputTranscription": {"text": "a"}}}, connection=1)
+        one.sent({"serverContent": {"inputTranscription": {"text": "b"}}}, connection=2)
+        one.event(Transcript("user", "b", final=False))
+        assert one.broken() == broken
+
+
+def test_words_that_our_end_never_told_of_are_found_at_the_end(told: Telling) -> None:
+    for connection, troubled, broken in ((1, True, {}), (1, False, {"words": 1}), (2, True, {"words": 1})):
+        one = told()
+        one.books.troubled = lambda _since, troubled=troubled: troubled
+        one.sent({"serverContent": {"inputTranscription": {"text": "a"}}}, connection)
+        one.far.connections = 2
+        assert one.broken() == broken
+
+
+def test_what_is_final_has_to_be_what_was_said(told: Telling) -> None:
+    for final, broken in (("a b", {}), ("b", {}), ("a c", {"words": 1})):
+        one = told()
+        for text in ("a", " b"):
+            one.sent({"serverContent": {"inputTranscription": {"text": text}}})
+            one.event(Transcript("user", text, final=False))
+        one.event(Transcript("user", final, final=True))
+        assert one.broken() == broken
+
+
+def test_a_reply_in_other_words_is_found(told: Telling) -> None:
+    for ours, outcome, broken in (
+        (" it is noon", "completed", {}),
+        (" it is late", "completed", {"words": 1}),
+        (" it is", "completed", {"words": 1}),
+        ("", "completed", {"words": 1}),
+        (" it is", "interrupted", {}),
+        (" is it", "interrupted", {"words": 1}),
+    ):
+        one = told()
+        one.speak()
+        one.arrive()
+        one.reply(REPLY, outcome=outcome, words=(" it is noon", ours))
+        assert one.broken() == broken, ours
+
+
+@pytest.mark.parametrize("name", ["", "utterances doubled", "words", "deaf", "mute", "reply sound", "tool debts"])
+def test_a_promise_of_which_nothing_was_checked_is_not_kept(told: Telling, name: str) -> None:
     one = told()
-    one.sent({"serverContent": {"inputTranscription": {"text": "a"}}}, connection=1)
-    one.sent({"serverContent": {"inputTranscription": {"text": "b"}}}, connection=2)
-    one.event(Transcript("user", "b", final=False))
+    one.speak()
+    one.arrive()
+    one.call()
+    one.answered()
+    one.event(ToolEnded("1", "f", 1.0, "ok", FOUND))
+    one.event(ToolDebt("1", "f", "delivered"))
+    one.reply(REPLY)
+    for judged_elsewhere in ("deaf", "mute"):
+        one.findings.check(judged_elsewhere, held=True)
     assert one.broken() == {}
+    one.findings.checks[name] = 0
+    one.books.untested(10.0)
+    assert dict(one.findings.failures) == ({name: 1} if name else {})
+
+
+@pytest.mark.parametrize(("edge", "ms", "broken"), [("speech", 40.0, 0), ("speech", 20.0, 1), ("reply", 400.0, 2)])
+def test_what_was_reported_excuses_as_much_and_once(told: Telling, edge: str, ms: float, broken: int) -> None:
+    one = told()
+    again = one.script.speak(one.placed.utterance)
+    one.speak()
+    for number in range(one.placed.end + 10, again.end + 10):
+        one.books.uttered(Voiced(one.script.take(number), number / 50, number * 320))
+    one.event(Dropped(edge, 1, ms))
+    for number in range(again.end):
+        if number not in (20, again.start + 10):
+            one.far.observe(Observed(1, "audio", pcm=one.script.block(number), rate=16000))
+    assert one.broken() == ({"utterances lost": broken} if broken else {})
 
 
 def test_a_reply_that_sounds_otherwise_is_found(told: Telling) -> None:
@@ -117,14 +188,61 @@ def test_a_turn_without_an_end_and_one_with_two_are_found(told: Telling) -> None
 
 def test_calls_are_settled_once_and_their_answers_arrive(told: Telling) -> None:
     one = told()
-    one.event(ToolStarted("1", "f", {}))
-    one.event(ToolDebt("1", "f", "owed"))
-    one.event(ToolEnded("1", "f", 1.0, "ok"))
+    one.call()
+    one.answered()
+    one.event(ToolEnded("1", "f", 1.0, "ok", FOUND))
+    one.event(ToolDebt("1", "f", "written"))
     one.event(ToolDebt("1", "f", "delivered"))
     assert one.broken() == {}
-    one.event(ToolStarted("2", "f", {}))
-    one.event(ToolDebt("2", "f", "owed"))
+    one.call("2")
     assert one.broken() == {"tool debts": 2}
+
+
+def test_an_answer_that_was_told_again_on_the_next_link_is_no_fault_and_one_on_the_same_is(told: Telling) -> None:
+    for links, broken in (((1, 2), {}), ((1, 1), {"tool debts": 1})):
+        one = told()
+        one.call()
+        for link in links:
+            one.answered(connection=link)
+        one.event(ToolEnded("1", "f", 1.0, "ok", FOUND))
+        one.event(ToolDebt("1", "f", "delivered"))
+        assert one.broken() == broken
+
+
+def test_an_answer_that_never_arrives_or_arrives_otherwise_is_found(told: Telling) -> None:
+    for state in ("written", "delivered"):
+        one = told()
+        one.call()
+        one.event(ToolEnded("1", "f", 1.0, "ok", FOUND))
+        one.event(ToolDebt("1", "f", state))
+        assert one.broken() == {"tool debts": 1}
+    for response in ({}, {"summary": "it is late"}):
+        one = told()
+        one.call()
+        one.answered(response=response)
+        one.event(ToolEnded("1", "f", 1.0, "ok", FOUND))
+        one.event(ToolDebt("1", "f", "delivered"))
+        assert one.broken() == {"tool debts": 1}
+
+
+def test_an_answer_that_nobody_asked_for_and_a_call_that_nobody_took_are_found(told: Telling) -> None:
+    one = told()
+    one.answered("9")
+    assert one.broken() == {"tool debts": 1}
+    for troubled, broken in ((True, {}), (False, {"tool debts": 1})):
+        one = told()
+        one.books.debts.troubled = lambda _since, troubled=troubled: troubled
+        one.sent({"toolCall": {"functionCalls": [{"id": "1", "name": "f"}]}})
+        assert one.broken() == broken
+
+
+def test_a_void_call_is_owed_nothing_even_where_its_answer_comes_late(told: Telling) -> None:
+    one = told()
+    one.call()
+    one.event(ToolDebt("1", "f", "void", "the session that asked is gone"))
+    one.event(ToolEnded("1", "f", 1.0, "void"))
+    one.answered()
+    assert one.broken() == {}
 
 
 def test_a_crash_that_nobody_planted_is_found(told: Telling) -> None:

@@ -4,17 +4,21 @@ import html.parser
 import json
 import math
 import re
+import shlex
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import attrs
 import pytest
 
+from bin.options import parser
+from bin.soak import orders
 from bin.soaking.faults import Fault
 from bin.soaking.findings import PROMISES, Findings
 from bin.soaking.outcome import Order, Outcome, percentile, summary
 from bin.soaking.plots import Line, plot
-from bin.soaking.report import write
-from bin.soaking.vitals import Sample, slope
+from bin.soaking.report import _plots, write
+from bin.soaking.vitals import Sample, growth
 
 
 def outcome(seed: int = 1, *, broken: bool = False, complete: bool = True) -> Outcome:
@@ -32,7 +36,7 @@ def outcome(seed: int = 1, *, broken: bool = False, complete: bool = True) -> Ou
         findings,
         samples,
         faults,
-        [900.0, 1100.0],
+        [(1800.0, 900.0), (3600.0, 1100.0)],
         turns,
         {"hang": 1},
         3600,
@@ -56,7 +60,7 @@ def test_the_page_needs_nothing_else_and_is_well_formed(tmp_path: Path) -> None:
 def test_a_failure_is_told_with_the_command_that_repeats_it(tmp_path: Path) -> None:
     page = write(tmp_path, [outcome(1), outcome(7, broken=True)]).read_text(encoding="utf-8")
     assert "&lt;b&gt;a.wav&lt;/b&gt; had not arrived" in page
-    assert "bin/assistant soak --hours 1 --seed 7 --faults network --clock virtual --processes 1" in page
+    assert "to repeat it exactly: bin/assistant soak --hours 1.0 --seed 7 --faults network --every 45.0" in page
     found = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
     assert not found["passed"]
     assert [run["passed"] for run in found["runs"]] == [True, False]
@@ -89,5 +93,28 @@ def test_nothing_to_draw_is_no_picture() -> None:
 def test_figures() -> None:
     assert percentile([], 0.5) == 0
     assert [percentile([3.0, 1.0, 2.0], part) for part in (0, 0.5, 1)] == [1, 2, 3]
-    grown = [Sample(n, 80 + n, 1, 1, 1) for n in range(8)]
-    assert slope(grown) == 6
+
+
+def test_growth_is_told_of_the_whole_span_and_single_looks_do_not_matter() -> None:
+    grown = [Sample(n, 80 + n / 10, 1, 1, 1) for n in range(40)]
+    assert growth(grown) == pytest.approx(3.9)
+    grown[39] = Sample(39, 200, 1, 1, 1)
+    grown[3] = Sample(3, 20, 1, 1, 1)
+    assert growth(grown) == pytest.approx(3.9, abs=0.2)
+    assert growth(grown[:1]) == 0
+
+
+def test_latencies_stand_where_they_were_measured() -> None:
+    picture = "".join(part for part in _plots([outcome()]) if "first sound" in part)
+    assert re.findall(r'cx="([\d.]+)"', picture) == ["456.0", "848.0"]  # at a half and at the end of what is shown
+
+
+def test_an_order_is_repeated_by_its_command_whatever_is_in_it() -> None:
+    order = Order(
+        20 / 180, 3, "all", "virtual", Path("/a folder/$x"), ("my plan.toml",), ("live.model='a b'", "-x=1"), every=12.5
+    )
+    words = shlex.split(order.command())
+    assert words[0] == "bin/assistant"
+    assert orders(parser().parse_args(words[1:])) == [order]
+    assert order.again().startswith("to repeat it exactly: ")
+    assert "never comes again" in attrs.evolve(order, clock="real").again()

@@ -42,7 +42,8 @@ def test_what_the_microphone_took_is_known() -> None:
     blocks = [script.take(number) for number in (0, 1, 2, 3, 4, 5, 9)]
     assert blocks[2] == marked(bytes(BLOCK_BYTES), 2)
     assert unmarked(blocks[3]) == unmarked(loud().blocks[0])
-    assert placed.emitted == {5, 9}
+    assert placed.emitted == placed.bit(5) | placed.bit(9)
+    assert (placed.bit(4), placed.whole) == (0, False)
     assert script.next == 10
 
 
@@ -60,6 +61,21 @@ def test_recordings_without_labels_do(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "own.wav", sound, 16000)
     (own,) = load(tmp_path)
     assert (own.kind, own.first, own.last, own.clean) == ("other", 25, 75, False)
+
+
+def test_a_label_that_says_no_more_than_it_has_to_is_of_a_request(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        soundfile.write(tmp_path / f"{name}.wav", 0.5 * np.sin(np.arange(16000) / 5), 16000)
+    rows = [
+        f'[[recording]]\nfile = "{name}.wav"\ntext = "hello"\nstart_ms = 0\nend_ms = 900\n{more}\n'
+        for name, more in (("a", ""), ("b", 'condition = "babble 5 dB"'), ("c", 'kind = "backchannel"'))
+    ]
+    (tmp_path / "labels.toml").write_text("".join(rows))
+    assert [(one.kind, one.clean) for one in load(tmp_path)] == [
+        ("request", True),
+        ("request", False),
+        ("backchannel", False),
+    ]
 
 
 @pytest.mark.parametrize(
