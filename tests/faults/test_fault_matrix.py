@@ -22,8 +22,8 @@ FACULTIES = OnceHeard(Hearing()), OnceSpoken(Voice())
 
 
 def soaked(recordings: Path, table: dict[str, Happening], seed: int, faults: str = "all") -> Outcome:
-    order = Order(MINUTES / 60, seed, faults, "virtual", recordings)  # type: ignore[arg-type] # one of the choices
-    half = Half(order, lambda *_: None, *FACULTIES, table=table, every=OFTEN)
+    order = Order(MINUTES / 60, seed, faults, "virtual", recordings, every=OFTEN)  # type: ignore[arg-type]
+    half = Half(order, lambda *_: None, *FACULTIES, table=table)
     half.run()
     return half.outcome()
 
