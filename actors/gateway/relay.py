@@ -172,12 +172,16 @@ class Relay:
             return None
         if standing.secret != digest(hello.secret):
             return None
+        over: Problem | None = None
         try:
             await self.desk.check_standing(user, standing.since)
         except Problem as problem:
-            if problem.slug in OVER:  # nobody is to go on with it
-                await self.desk.store.forget_relay(hello.session)
-            raise
+            if problem.slug not in OVER:
+                raise
+            over = problem
+        if over is not None:  # nobody is to go on with it
+            await self.desk.store.forget_relay(hello.session)
+            raise over
         await self._shelf.take(hello.session, standing)
         if hello.session in self.talks:  # another socket of the page's has come for it meanwhile
             return self.talks[hello.session]

