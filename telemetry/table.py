@@ -71,7 +71,7 @@ class LatencyTable:
         return [
             *lines,
             *(
-                f"{'-':>4}  {'-':>10}  {'-':>7}  no reply to what was said up to {one.at_ms / 1000:.1f} s: {one.why}"
+                f"{'-':>4}  {'-':>10}  {'-':>7}  no reply to what ended at {one.at_ms / 1000:.1f} s ({one.where})"
                 for one in self._unanswered
             ),
         ]

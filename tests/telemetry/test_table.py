@@ -59,3 +59,10 @@ def test_where_the_time_went_is_a_line_a_turn_that_sounded() -> None:
         ["2", *"--------", "21"],
     ]
     assert max(map(len, (heading, *rows))) <= 80
+
+
+def test_words_without_a_reply_have_a_line_of_their_own() -> None:
+    table = LatencyTable()
+    table.feed(e.Unanswered(12_340.0, "service", 6000.0))
+    (line,) = table.lines()[1:]
+    assert line == "   -           -        -  no reply to what ended at 12.3 s (service)"
