@@ -1,8 +1,8 @@
 """Hearing in a process of its own, so that decoding stalls no event loop.
 
 The decoder holds the interpreter for up to 0.3 s at a time, which in the same process would be a gap in somebody's
-sound. The worker is this module run as a program: it reads a length and so many bytes of PCM, writes a line of JSON,
-and ends when its input does, so it does not outlive its parent.
+sound. The worker is this module run as a program: it reads two lengths, so many bytes of the functions' phrases and so
+many of PCM, writes a line of JSON, and ends when its input does, so it does not outlive its parent.
 """
 
 import atexit
@@ -18,7 +18,7 @@ from typing import IO
 
 from pipeline.errors import Fatal
 
-_LENGTH = struct.Struct("<I")
+_LENGTHS = struct.Struct("<II")
 _MODULE = "actors.emulator.annex"
 _ROOT = Path(__file__).parents[2]
 
@@ -32,14 +32,15 @@ class Annex:
         self._closed = False
         atexit.register(self.close)
 
-    def understand(self, pcm: bytes) -> str:
+    def understand(self, pcm: bytes, functions: str = "") -> str:
         """Gives the words in 16 kHz s16le mono, "" if there are none or the annex is closed.
 
-        Starts the process where there is none. Fatal if it dies twice over the same sound.
+        `functions` is what `phrasebook.of` tells of those that may be asked for. Starts the process if there is none.
+        Fatal if it dies twice over the same sound.
         """
         with self._guard:
             for _attempt in range(2):
-                text = self._ask(pcm)
+                text = self._ask(pcm, functions.encode())
                 if text is not None or self._closed:
                     return text or ""
         raise Fatal(
@@ -57,14 +58,14 @@ class Annex:
             if self._process is not None:
                 self._end(self._process)
 
-    def _ask(self, pcm: bytes) -> str | None:
+    def _ask(self, pcm: bytes, functions: bytes) -> str | None:
         process = self._process
         if process is None:
             process = self._process = self._start()
         if process.stdin is None or process.stdout is None or self._closed:
             return None
         try:
-            process.stdin.write(_LENGTH.pack(len(pcm)) + pcm)
+            process.stdin.write(_LENGTHS.pack(len(functions), len(pcm)) + functions + pcm)
             process.stdin.flush()
             line = process.stdout.readline()
         except (OSError, ValueError):
@@ -99,8 +100,9 @@ def work(source: IO[bytes], target: IO[bytes]) -> None:
     from actors.emulator.hearing import Hearing  # noqa: PLC0415 - the parent has no use for the speech model
 
     hearing = Hearing()
-    while len(head := source.read(_LENGTH.size)) == _LENGTH.size:
-        text = hearing.understand(source.read(_LENGTH.unpack(head)[0]))
+    while len(head := source.read(_LENGTHS.size)) == _LENGTHS.size:
+        functions, pcm = (source.read(length) for length in _LENGTHS.unpack(head))
+        text = hearing.understand_among(pcm, functions.decode())
         target.write(json.dumps(text).encode() + b"\n")
         target.flush()
 

@@ -10,7 +10,9 @@ from actors.emulator.thoughts import Call, Declared
 _PLACE_WORDS = """
 city location place town where address destination area region_name
 """
-_PLACE = frozenset(_PLACE_WORDS.split())
+PLACE = frozenset(_PLACE_WORDS.split())
+"""What arguments are called that take a city."""
+
 _EMPTY_WORDS = """
 a about all also an and any anything are as at be been by can could current do does done for from function
 get gets give given gives has have how i if in into is it its just let like make me my name new no not now
@@ -77,9 +79,18 @@ def stem(word: str) -> str:
     return word[:-1] if len(word) > len("gas") and word.endswith("s") and not word.endswith("ss") else word
 
 
+def parted(name: str) -> list[str]:
+    """Returns the words of a text or of a name, whether written in camelCase or with underscores."""
+    return plain(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ")).split()
+
+
+def empty(word: str) -> bool:
+    """Tells whether a word says nothing about what is meant."""
+    return stem(word) in _EMPTY
+
+
 def _stems(text: str) -> frozenset[str]:
-    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
-    return frozenset(stem(word) for word in plain(parted.replace("_", " ")).split()) - _EMPTY
+    return frozenset(stem(word) for word in parted(text)) - _EMPTY
 
 
 def _tail(text: str, function: Declared) -> str:
@@ -96,24 +107,24 @@ def _tail(text: str, function: Declared) -> str:
 def _fill(
     name: str, schema: Mapping[str, object], text: str, city: str | None, subject: str, day: str, needed: bool
 ) -> object:
-    kind = _kind(schema)
+    form = kind(schema)
     choices = schema.get("enum")
-    parts = set(plain(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ")).split())
+    parts = set(parted(name))
     if isinstance(choices, list | tuple) and choices:
         return _member(choices, text, needed)
-    if kind in ("integer", "number"):
-        return _number(parts, kind, schema, text, day, needed)
-    if kind == "boolean":
+    if form in ("integer", "number"):
+        return _number(parts, form, schema, text, day, needed)
+    if form == "boolean":
         return (bool(parts & set(text.split())) or None) if not needed else bool(parts & set(text.split()))
-    if kind == "array":
+    if form == "array":
         return [subject] if needed else None
-    if kind == "object":
+    if form == "object":
         return {} if needed else None
     return _string(parts, text, city, subject, day, needed)
 
 
 def _string(parts: set[str], text: str, city: str | None, subject: str, day: str, needed: bool) -> str | None:
-    if parts & _PLACE:
+    if parts & PLACE:
         return city
     if parts & {"date", "day", "when"}:
         return day or ("today" if needed else None)
@@ -131,7 +142,7 @@ def _member(choices: Sequence[object], text: str, needed: bool) -> object:
 
 
 def _number(
-    parts: set[str], kind: str, schema: Mapping[str, object], text: str, day: str, needed: bool
+    parts: set[str], form: str, schema: Mapping[str, object], text: str, day: str, needed: bool
 ) -> float | int | None:
     unit = next(
         (size for unit, size in SECONDS.items() if {unit, unit + "s"} & parts), 1 if "duration" in parts else None
@@ -149,16 +160,18 @@ def _number(
         value = low if isinstance(low, int | float) and abs(low) < _LARGEST else 1
     if value is None:
         return None
-    return round(value) if kind == "integer" or float(value).is_integer() else value
+    return round(value) if form == "integer" or float(value).is_integer() else value
 
 
-def _kind(schema: Mapping[str, object]) -> str:
-    kind = schema.get("type")
-    if isinstance(kind, str):
-        return kind.lower()
-    options = kind if isinstance(kind, list | tuple) else schema.get("anyOf", schema.get("any_of", ()))
+def kind(schema: object) -> str:
+    """Returns the type that a schema asks for, in lower case; "string" where it does not tell."""
+    table = _mapping(schema)
+    named = table.get("type")
+    if isinstance(named, str):
+        return named.lower()
+    options = named if isinstance(named, list | tuple) else table.get("anyOf", table.get("any_of", ()))
     for option in options if isinstance(options, list | tuple) else ():
-        found = option.lower() if isinstance(option, str) else _kind(_mapping(option))
+        found = option.lower() if isinstance(option, str) else kind(option)
         if found != "null":
             return found
     return "string"

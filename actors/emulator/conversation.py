@@ -73,7 +73,7 @@ class Conversation:
     def __attrs_post_init__(self) -> None:
         self.equip(self.terms.offer)
         wanted = self.terms.interim_transcripts and self.terms.input_transcripts is not None
-        self.captions = Captions(self.faculties.understand, self.send) if wanted else None
+        self.captions = Captions(self._hear, self.send) if wanted else None
 
     @property
     def idle(self) -> bool:
@@ -285,10 +285,13 @@ class Conversation:
                     if isinstance(reply, Say):
                         await self._say(turn, reply)
 
+    async def _hear(self, pcm: bytes) -> str:
+        return await self.faculties.understand(pcm, self.offer.phrases)
+
     async def _understood(self, turn: Turn, prompt: Prompt) -> Prompt:
         """Understands the first utterance of a prompt, and writes it down for the client; gives what is left."""
         sound = prompt.sounds[0]
-        words = await turn.wait(self.faculties.understand(sound.pcm))
+        words = await turn.wait(self._hear(sound.pcm))
         self.note(f"understood {words!r}")
         if self.terms.input_transcripts is not None:
             for message in captions.final(words, self.terms.input_transcripts, sound.span, follows=bool(prompt.text)):

@@ -8,7 +8,7 @@ clock needs it.
 import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import attrs
 import trio
@@ -32,6 +32,14 @@ class Listener(Protocol):
     """What can understand: `actors.emulator.hearing.Hearing`, or a test's own."""
 
     def understand(self, pcm: bytes) -> str:
+        """Gives the words in 16 kHz s16le mono; "" if there are none."""
+
+
+@runtime_checkable
+class FunctionListener(Protocol):
+    """A Listener that can be told which functions may be asked for, as `phrasebook.of` tells it."""
+
+    def understand_among(self, pcm: bytes, functions: str) -> str:
         """Gives the words in 16 kHz s16le mono; "" if there are none."""
 
 
@@ -67,9 +75,12 @@ class Faculties:
         """Gives the text in that voice, 24 kHz s16le mono; cancelling leaves the work to end unheard."""
         return await self._off_the_loop(lambda: self._speaker().speak(text, voice=voice), self._mouth)
 
-    async def understand(self, pcm: bytes) -> str:
-        """Gives the words in 16 kHz s16le mono; cancelling leaves the work to end unheard."""
-        return await self._off_the_loop(lambda: self._understood(pcm), self._ear)
+    async def understand(self, pcm: bytes, functions: str = "") -> str:
+        """Gives the words in 16 kHz s16le mono; cancelling leaves the work to end unheard.
+
+        `functions` is what `phrasebook.of` tells of those that may be asked for.
+        """
+        return await self._off_the_loop(lambda: self._understood(pcm, functions), self._ear)
 
     async def warm_up(self) -> None:
         """Loads both, so that the first turn is as quick as the others."""
@@ -93,16 +104,18 @@ class Faculties:
             self.voice = Voice()
         return self.voice
 
-    def _understood(self, pcm: bytes) -> str:
+    def _understood(self, pcm: bytes, functions: str) -> str:
         if self.hearing is None and self.threads:
-            return self._understood_elsewhere(pcm)
+            return self._understood_elsewhere(pcm, functions)
         if self.hearing is None:
             from actors.emulator.hearing import Hearing  # noqa: PLC0415 - loads a speech model: not before it is needed
 
             self.hearing = Hearing()
+        if functions and isinstance(self.hearing, FunctionListener):
+            return self.hearing.understand_among(pcm, functions)
         return self.hearing.understand(pcm)
 
-    def _understood_elsewhere(self, pcm: bytes) -> str:
+    def _understood_elsewhere(self, pcm: bytes, functions: str) -> str:
         """Has the annex listen that was idle last, or a new one; runs in as many threads as there may be annexes."""
         try:
             annex = self._idle.pop()
@@ -110,7 +123,7 @@ class Faculties:
             annex = Annex()
             self._annexes.append(annex)
         try:
-            return annex.understand(pcm)
+            return annex.understand(pcm, functions)
         finally:
             if annex in self._annexes:  # else it was closed meanwhile
                 self._idle.append(annex)

@@ -68,9 +68,18 @@ def requests() -> str:
         "question": [question for topic in topics() for question in topic.questions],
     }
     rules = [f"<{rule}> = {' | '.join(sorted(set(phrases)))};" for rule, phrases in lists.items()]
+    return _RULES + "\n".join(rules) + "\n" + numbers()
+
+
+def numbers() -> str:
+    """Returns the rule for numbers from one to a hundred."""
     small, tens, ones = (" | ".join(part) for part in (_ONES + _TEENS, _TENS, _ONES))
-    rules.append(f"<number> = {small} | ({tens}) [{ones}] | one hundred;")
-    return _RULES + "\n".join(rules) + "\n"
+    return f"<number> = {small} | ({tens}) [{ones}] | one hundred;\n"
+
+
+def cities() -> tuple[str, ...]:
+    """Returns every name of a city, sorted."""
+    return tuple(sorted(names()))
 
 
 def _weight(city: City) -> float:
@@ -85,13 +94,14 @@ def words() -> frozenset[str]:
     return frozenset(re.findall(r"[a-z']+", re.sub(r"<\w+>|/[\d.]+/", " ", rules)))
 
 
-def pronunciations(dictionary: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
-    """Returns the ways each word of the requests may be said, as ARPABET phones: the dictionary's and our own.
+def pronunciations(dictionary: Iterable[str], wanted: frozenset[str] | None = None) -> Mapping[str, tuple[str, ...]]:
+    """Returns the ways each of the words may be said, as ARPABET phones: the dictionary's and our own.
 
-    `dictionary` is the lines of a pronouncing dictionary in CMU's format.
+    `dictionary` is the lines of a pronouncing dictionary in CMU's format. None wants the words of the requests. What
+    neither knows is left out.
     """
     data = tomllib.loads(Path(__file__).with_name("pronunciations.toml").read_text(encoding="utf-8"))
-    wanted = words()
+    wanted = words() if wanted is None else wanted
     found: dict[str, dict[str, None]] = {}
     for line in dictionary:
         entry, phones = line.split(maxsplit=1)

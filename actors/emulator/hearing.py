@@ -7,6 +7,7 @@ Both hold the interpreter while they work, so they are fed a little at a time: i
 
 import math
 import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +17,7 @@ import numpy as np
 import pocketsphinx
 from numpy.typing import NDArray
 
-from actors.emulator import grammar
+from actors.emulator import grammar, phrasebook
 
 RATE = 16_000
 """Samples a second of all speech understood; the rate of the Live service's input."""
@@ -31,6 +32,7 @@ _SETTINGS: Mapping[str, object] = {
     "loglevel": "FATAL",
 }
 _REQUESTS: Mapping[str, object] = {"beam": 1e-48, "pbeam": 1e-48, "wbeam": 7e-29}
+_FUNCTIONS: Mapping[str, object] = {"beam": 1e-36, "pbeam": 1e-36, "wbeam": 1e-20}
 _SOUNDS: Mapping[str, object] = {"beam": 1e-30, "pbeam": 1e-30, "wbeam": 1e-15}
 # The mean of the model's 13 features over synthetic speech at our level and noise floor. Setting it anew before each
 # utterance makes what is understood independent of what was heard before.
@@ -48,7 +50,10 @@ _PRACTICE = np.concatenate(
 _UNLIKELY = -7.5  # thousandths of the decoder's own log score a frame
 _WORSE = -0.036  # of the log of the scores' ratio: so much worse than a row of sounds a request may fit
 _CLEAR, _LENIENCE = -6.0, 0.06  # a request whose own score is above this may be that much worse still, a unit of score
+_LOOSE = -0.02  # in place of the first for functions, whose words may follow each other in many ways
+_BETTER = 0.03  # by which they must fit better than a request
 _UNEXPLAINED = 0.3
+_MOST_SETS = 4  # of declared functions, each with a decoder of 20 MB
 _SHORTEST = 8  # frames of 10 ms: what is shorter is a click, whatever it sounds like
 _LOUD_DB, _OVER_NOISE_DB, _QUIET_SHARE = 25.0, 6.0, 25.0
 
@@ -62,8 +67,7 @@ class Pair(NamedTuple):
     @classmethod
     def load(cls) -> "Pair":
         """Loads both."""
-        with Path(pocketsphinx.get_model_path("en-us/cmudict-en-us.dict")).open(encoding="utf-8") as dictionary:
-            ways = grammar.pronunciations(dictionary)
+        ways = _pronunciations()
         requests = _decoder(grammar.requests(), ways, _REQUESTS)
         return cls(requests, _decoder(grammar.sounds(), grammar.pronounced_sounds(), _SOUNDS))
 
@@ -80,6 +84,9 @@ class Listener:
     _frames: list[NDArray[np.float32]] = attrs.field(factory=list)
     _noise: np.random.Generator = attrs.field(factory=lambda: np.random.default_rng(1))
     _text: str | None = None
+    _taken: list[bytes] = attrs.field(factory=list)
+    _rival: float | None = None
+    _score: float | None = None
 
     def push(self, pcm: bytes) -> None:
         """Takes the next piece of sound, 16 kHz s16le mono, of any length; beyond 30 s it is not listened to."""
@@ -96,9 +103,30 @@ class Listener:
             self.push(bytes(-len(self._rest) % (2 * _FRAME)) + _RUN)
             for decoder in self._pair:
                 decoder.end_utt()
-            self._text = self._judge()
+            rival = self._pair.sounds.hyp()
+            self._rival = None if rival is None else rival.score
+            best = self._pair.requests.hyp()
+            self._score = None if best is None else best.score
+            self._text = self._judge(self._pair.requests)
             self._hearing.give_back(self._pair)
         return self._text
+
+    def text_by(self, decoder: pocketsphinx.Decoder) -> str:
+        """Returns what another decoder understands of an utterance that has ended; "" unless it does so much better.
+
+        Its grammar is looser than that of the requests, so it is held to more.
+        """
+        decoder.set_cmn(_MEAN)
+        decoder.start_utt()
+        for data in self._taken:
+            decoder.process_raw(data, no_search=False, full_utt=False)
+        decoder.end_utt()
+        found = decoder.hyp()
+        if found is None or self._rival is None or math.log(found.score / self._rival) < _LOOSE:
+            return ""
+        if self._text and self._score is not None and math.log(found.score / self._score) < _BETTER:
+            return ""
+        return self._judge(decoder) if phrasebook.plausible(found.hypstr) else ""
 
     def _take(self, samples: NDArray[np.float32]) -> None:
         self._heard += len(samples)
@@ -107,12 +135,13 @@ class Listener:
         levelled = samples * (_LEVEL / self._peak) + noise
         self._frames.append(np.mean(np.square(levelled).reshape(-1, _FRAME), axis=1))
         data = np.clip(levelled, -32768, 32767).astype("<i2").tobytes()
+        self._taken.append(data)
         for decoder in self._pair:
             decoder.process_raw(data, no_search=False, full_utt=False)
 
-    def _judge(self) -> str:
+    def _judge(self, decoder: pocketsphinx.Decoder) -> str:
         """Returns the request found, unless it fits the sound badly or leaves loud parts of it unexplained."""
-        found, rival = (decoder.hyp() for decoder in self._pair)
+        found = decoder.hyp()
         if found is None:
             return ""
         energy = 10 * np.log10(np.concatenate(self._frames) + 1)
@@ -120,7 +149,7 @@ class Listener:
         if np.sum(loud) < _SHORTEST:
             return ""
         spoken = score = unexplained = 0.0
-        for segment in self._pair.requests.seg():
+        for segment in decoder.seg():
             if segment.word == "(NULL)" or segment.end_frame < segment.start_frame:
                 continue
             if segment.word.startswith(("<", "[")):
@@ -131,7 +160,7 @@ class Listener:
         if not spoken or score / spoken < _UNLIKELY or unexplained > _UNEXPLAINED * float(np.sum(loud)):
             return ""
         clearness = min(1.0, max(0.0, score / spoken - _CLEAR))
-        if rival is not None and math.log(found.score / rival.score) < _WORSE - _LENIENCE * clearness:
+        if self._rival is not None and math.log(found.score / self._rival) < _WORSE - _LENIENCE * clearness:
             return ""
         return str(found.hypstr)
 
@@ -146,18 +175,29 @@ class Hearing:
     def __init__(self) -> None:
         self._idle = [Pair.load()]
         self._guard = threading.Lock()
+        self._functions: OrderedDict[str, pocketsphinx.Decoder | None] = OrderedDict()
+        self._one_by_one = threading.Lock()
 
     def understand(self, pcm: bytes) -> str:
         """Returns what was said in `pcm` (16 kHz s16le mono) as plain words, "" where nothing was understood.
 
         Silence before and after may have any length; of more than 30 s of sound the first 30 count.
         """
+        return self.understand_among(pcm, "")
+
+    def understand_among(self, pcm: bytes, functions: str) -> str:
+        """Does the same, and listens for the functions that `phrasebook.of` tells of: they count where they fit best."""
         speech, peak = _speech(pcm)
         if not speech:
             return ""
         listener = self._listener(peak)
         listener.push(speech)
-        return listener.text()
+        text = listener.text()
+        if not functions:
+            return text
+        with self._one_by_one:
+            decoder = self._decoder_of(functions)
+            return (listener.text_by(decoder) if decoder is not None else "") or text
 
     def listen(self) -> Listener:
         """Returns what understands an utterance as it arrives; a listener left without `text()` is simply dropped."""
@@ -167,6 +207,18 @@ class Hearing:
         """Takes decoders whose utterance has ended, for the next one."""
         with self._guard:
             self._idle.append(pair)
+
+    def _decoder_of(self, functions: str) -> pocketsphinx.Decoder | None:
+        """Gives the decoder for a set of functions, of which the latest few are kept; None if none can be named."""
+        if functions not in self._functions:
+            spoken = phrasebook.read(functions)
+            ways = _pronunciations(phrasebook.words(spoken))
+            rules = phrasebook.rules(spoken, ways.__contains__)
+            self._functions[functions] = _decoder(rules, ways, _FUNCTIONS) if rules else None
+            if len(self._functions) > _MOST_SETS:
+                self._functions.popitem(last=False)
+        self._functions.move_to_end(functions)
+        return self._functions[functions]
 
     def _listener(self, peak: float) -> Listener:
         with self._guard:
@@ -178,6 +230,11 @@ class Hearing:
         listener = Listener(self, pair, peak)
         listener.push(_RUN)
         return listener
+
+
+def _pronunciations(wanted: frozenset[str] | None = None) -> Mapping[str, tuple[str, ...]]:
+    with Path(pocketsphinx.get_model_path("en-us/cmudict-en-us.dict")).open(encoding="utf-8") as dictionary:
+        return grammar.pronunciations(dictionary, wanted)
 
 
 def _speech(pcm: bytes) -> tuple[bytes, float]:

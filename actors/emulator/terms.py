@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import attrs
 import msgspec
 
+from actors.emulator import phrasebook
 from actors.emulator.costs import text_cost
 from actors.emulator.declarations import FunctionDeclaration, Tool
 from actors.emulator.detector import Sensitivity
@@ -37,11 +38,15 @@ _FEW, _MANY = 64, 256  # tokens of one picture (live-protocol 5.4)
 
 @attrs.frozen
 class Offer:
-    """The tools the model may use: the client's functions, whether search is among them, and what they cost to read."""
+    """The tools the model may use: the client's functions, whether search is among them, and what they cost to read.
+
+    `phrases` is what can be said to have the functions called.
+    """
 
     declared: tuple[Declared, ...] = ()
     search: bool = False
     tokens: int = 0
+    phrases: str = ""
 
 
 @attrs.frozen
@@ -131,7 +136,8 @@ def offer(tools: Iterable[Tool], model: Model) -> Offer:
             if complaint:
                 raise Breach(f"Request contains an invalid argument: {complaint}.")
             declared[function.name] = _declared(function, model)
-    return Offer(tuple(declared.values()), search, sum(map(_tokens, declared.values())))
+    functions = tuple(declared.values())
+    return Offer(functions, search, sum(map(_tokens, functions)), phrasebook.of(functions))
 
 
 def _declared(function: FunctionDeclaration, model: Model) -> Declared:

@@ -10,10 +10,12 @@ import trio
 import trio.testing
 
 from actors.audio.resample import resample
+from actors.emulator import phrasebook
 from actors.emulator.annex import Annex, work
 from actors.emulator.faculties import Faculties
 from actors.emulator.service import Service, running
 from actors.emulator.settings import Settings
+from actors.emulator.thoughts import Declared
 from actors.emulator.voice import Voice
 
 
@@ -23,8 +25,18 @@ def hello() -> bytes:
 
 def test_the_worker_answers_until_its_input_ends() -> None:
     answers = io.BytesIO()
-    work(io.BytesIO(2 * (struct.pack("<I", 4) + bytes(4)) + b"\1"), answers)
+    work(io.BytesIO(2 * (struct.pack("<II", 2, 4) + b"[]" + bytes(4)) + b"\1"), answers)
     assert [json.loads(line) for line in answers.getvalue().splitlines()] == ["", ""]
+
+
+def test_the_annex_hears_what_functions_are_asked_for() -> None:
+    declared = Declared("play_music", "Plays music", {"properties": {"genre": {"enum": ["jazz", "rock"]}}})
+    sound = resample(Voice().speak("Play jazz music.", voice="Kore"), 24_000, 16_000)
+    annex = Annex()
+    try:
+        assert annex.understand(sound, phrasebook.of([declared])) == "play jazz music"
+    finally:
+        annex.close()
 
 
 def test_the_annex_hears_and_starts_again_after_a_death() -> None:
