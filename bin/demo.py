@@ -15,7 +15,8 @@ from actors.emulator.service import Service
 from bin.arrange import Arrangement, arrange
 from bin.ending import Ending
 from bin.folding import folded
-from bin.talk import conversing, listened, obeying, until_over
+from bin.obeying import obeying
+from bin.talk import conversing, listened, until_over
 from pipeline.errors import AssistantError, PlanError
 from pipeline.events import Event, Subscription, UserStarted
 from pipeline.messages import OUTPUT_RATE
