@@ -10,6 +10,7 @@ import attrs
 import pytest
 import trio
 
+from actors.emulator.scenario import parse
 from pipeline import Bus
 from pipeline import events as e
 from pipeline.environment import Environment
@@ -106,12 +107,81 @@ async def test_the_collector_gets_the_tree_of_a_conversation_with_faults(
     for turn, end in zip(turns, ends, strict=True):
         since = (turn.end_time_unix_nano - session.start_time_unix_nano) / SECOND
         assert since == pytest.approx(end.at - first.at, abs=0.1)
+    began = [(turn.start_time_unix_nano - session.start_time_unix_nano) / SECOND for turn in turns[:2]]
+    spoken, typed = near.named("microphone.started")[0], near.named("turn.first_audio")[1]
+    assert began[0] == pytest.approx(spoken.at + near.named("turn.user_start")[0].at_ms / 1000 - first.at, abs=0.02)
+    assert began[1] == pytest.approx(typed.at - typed.latency_ms / 1000 - first.at, abs=0.02)
+    same_time(tool, near, session, first)
     written = [json.loads(line) for line in (tmp_path / "trace.jsonl").read_text().splitlines()]
     assert {one["span_id"] for one in written} == {span.span_id.hex() for span in spans}
     for one in written:
         (span,) = (span for span in spans if span.span_id.hex() == one["span_id"])
         assert one["start"] * SECOND == pytest.approx(span.start_time_unix_nano, abs=SECOND / 1000)
         assert one["attributes"]["outcome"] == attributes(span)["outcome"]
+
+
+def same_time(tool: Any, near: Any, session: Any, first: Any) -> None:
+    """The tool's span lies where its events do."""
+    for moment, name in ((tool.start_time_unix_nano, "tool.call"), (tool.end_time_unix_nano, "tool.result")):
+        since = (moment - session.start_time_unix_nano) / SECOND
+        assert since == pytest.approx(near.named(name)[0].at - first.at, abs=0.001)
+
+
+SLOW = """
+import trio
+from tools import tool
+
+@tool
+async def get_time(place: str) -> dict[str, object]:
+    "Tells the time in a place."
+    await trio.sleep(5)
+    return {"summary": "It is noon exactly"}
+"""
+CANCELS = """
+shows = "a call that is taken back"
+
+[[step]]
+on = "toolCall"
+do = "cancel"
+after = 0.7
+"""
+
+
+async def test_a_call_that_is_taken_back_is_cancelled_and_no_error(
+    autojump_clock: object, watched: Callable[..., Any], collector: Callable[..., Any], tmp_path: Path, canary: str
+) -> None:
+    receiver = collector()
+    (tmp_path / "slow.py").write_text(SLOW)
+    environment = Environment(laminar_key=canary, laminar_url=receiver.url)
+    plan = {"tools__use": ["slow.py"], "scenario": parse(CANCELS)}
+    async with watched("time-tokyo.flac", {}, environment, **plan) as near:
+        await near.until(lambda: near.named("tool.result"))
+        await trio.sleep(8)
+    spans = receiver.spans()
+    (session,) = (span for span in spans if span.name == "session")
+    (tool,) = (span for span in spans if span.name.startswith("tool "))
+    assert (attributes(tool)["outcome"], tool.status.code) == ("cancelled", 0)
+    assert (tool.end_time_unix_nano - tool.start_time_unix_nano) / SECOND == pytest.approx(0.7, abs=0.05)
+    same_time(tool, near, session, near.named("session.state")[0])
+
+
+@pytest.mark.parametrize("fault", ["down", "refusing", "hanging"])
+async def test_a_bad_collector_changes_nothing_in_the_conversation(
+    fault: str, autojump_clock: object, watched: Callable[..., Any], collector: Callable[..., Any], canary: str
+) -> None:
+    made: dict[str, dict[str, Any]] = {"refusing": {"status": 503}, "hanging": {"hang": True}}
+    url = "http://127.0.0.1:1" if fault == "down" else collector(**made[fault]).url
+    outcomes, latencies = [], []
+    for key in ("", canary):
+        async with watched("time-tokyo.flac", {}, Environment(laminar_key=key, laminar_url=url)) as near:
+            await near.until(lambda near=near: near.named("turn.end"))
+            await near.conversation.say("What is the time in Tokyo?")
+            await near.until(lambda near=near: len(near.named("turn.end")) == 2)
+        outcomes.append([(event.turn, event.outcome) for event in near.named("turn.end")])
+        latencies.append(near.named("turn.first_audio")[0].latency_ms)
+        assert near.named("error") == near.named("telemetry.lost") == []
+    assert outcomes == [[(1, "completed"), (2, "completed")]] * 2
+    assert latencies[1] == pytest.approx(latencies[0], abs=60)
 
 
 def occasion(url: str | None, key: str, tmp_path: Path) -> Occasion:
