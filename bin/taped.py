@@ -90,7 +90,7 @@ class TapedTool(Tool):
             raise ToolFailed(str(answer.response.get("error", "")), retry=bool(answer.response.get("retry")))
         return dict(answer.response)
 
-    async def call(self, args: Mapping[str, object]) -> dict[str, Any]:
+    async def call(self, args: Mapping[str, object], parts: list[object] | None = None) -> dict[str, Any]:  # noqa: ARG002
         """Answers as run does."""
         return await self.run(args)
 
