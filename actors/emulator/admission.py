@@ -14,6 +14,9 @@ from actors.emulator.protojson import INVALID_ARGUMENT, Breach
 from actors.emulator.tokens import PREFIX, Token, Tokens
 
 REFUSED = 1008
+ANY_PAGE = {"Access-Control-Allow-Origin": "*"}
+"""The header with which an answer may be read by any page in a browser."""
+
 _DEVELOPER = re.compile(
     r"(?:.*)/ws/google\.ai\.generativelanguage\.(v1|v1beta|v1alpha)\.GenerativeService\."
     r"(BidiGenerateContent|BidiGenerateContentConstrained)"
@@ -65,6 +68,18 @@ def admit(request: Request, key: str | None, tokens: Tokens, now: float) -> Call
         raise Breach(_UNREGISTERED, REFUSED)
     token.check(now)
     return Caller(found[1], token=token)
+
+
+def leave(request: Request) -> Response | None:
+    """Answers a browser that asks whether a page may make tokens here (CORS); None for anything else.
+
+    It may, as with the real service: what a caller can do depends on its credentials, not on whose page it is.
+    """
+    if request.method != "OPTIONS" or _TOKENS.fullmatch(request.path) is None:
+        return None
+    allowed = request.headers.get("access-control-request-headers", "content-type,x-goog-api-key")
+    asked = {"Access-Control-Allow-Methods": "POST", "Access-Control-Allow-Headers": allowed}
+    return Response(HTTPStatus.OK, {}, ANY_PAGE | asked)
 
 
 def makes_token(request: Request) -> bool:

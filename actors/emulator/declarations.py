@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import attrs
 
 from actors.emulator import protojson
-from actors.emulator.vocabulary import Behavior
+from actors.emulator.vocabulary import Behavior, SchemaType
 
 
 @attrs.frozen
@@ -31,7 +31,10 @@ def schema(value: object, path: str) -> Mapping[str, object]:
             if not isinstance(inner, list):
                 raise protojson.wrong(place, "LIST", inner)
             found[name] = [schema(v, f"{place}[{i}]") for i, v in enumerate(inner)]
+        elif name == "type":
+            found[name] = protojson.read(SchemaType, inner, place).name
         else:
+            protojson.read(_LEAVES.get(name, object), inner, place)
             found[name] = inner
     return found
 
@@ -41,6 +44,13 @@ _SCHEMA_FIELDS = frozenset(
     | {"items", "minItems", "maxItems", "properties", "minProperties", "maxProperties", "propertyOrdering"}
     | {"minLength", "maxLength", "minimum", "maximum", "anyOf", "additionalProperties", "defs", "ref"}
 )
+_LEAVES: Mapping[str, type] = {
+    **dict.fromkeys(("format", "title", "description", "pattern", "ref"), str),
+    **dict.fromkeys(("minItems", "maxItems", "minProperties", "maxProperties", "minLength", "maxLength"), int),
+    **dict.fromkeys(("minimum", "maximum"), float),
+    **dict.fromkeys(("enum", "required", "propertyOrdering"), tuple[str, ...]),
+    "nullable": bool,
+}
 
 
 @attrs.frozen

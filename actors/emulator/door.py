@@ -45,10 +45,11 @@ class Request:
 
 @attrs.frozen
 class Response:
-    """An answer with a JSON body."""
+    """An answer with a JSON body, and headers beside those that describe it."""
 
     status: int
     body: Mapping[str, object]
+    headers: Mapping[str, str] = attrs.field(factory=dict)
 
 
 Answer = Callable[[Request], Response]
@@ -174,6 +175,7 @@ def _refusal(request: Request) -> Response | None:
 async def _send(stream: trio.abc.Stream, connection: h11.Connection, response: Response, method: str = "") -> None:
     body = msgspec.json.encode(response.body)
     headers = [("Content-Type", "application/json; charset=UTF-8"), ("Content-Length", str(len(body)))]
+    headers += response.headers.items()
     if connection.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
         return
     head = h11.Response(status_code=response.status, headers=headers)

@@ -186,7 +186,7 @@ class Hearing:
         return self.understand_among(pcm, "")
 
     def understand_among(self, pcm: bytes, functions: str) -> str:
-        """Does the same, and listens for the functions that `phrasebook.of` tells of: they count where they fit best."""
+        """Does the same, and listens for the functions that `phrasebook.of` tells of: they count where they fit."""
         speech, peak = _speech(pcm)
         if not speech:
             return ""

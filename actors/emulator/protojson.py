@@ -1,7 +1,8 @@
 """Reads JSON into attrs classes by the rules of proto3's JSON mapping.
 
 A message is an attrs class; its annotations say what each field takes. Field names are accepted in snake_case and in
-camelCase, null means absent, numbers may come as strings, bytes in either base64 alphabet with or without padding.
+camelCase, null means absent, numbers may come as strings, enums as their numbers or in lower case, bytes in either
+base64 alphabet with or without padding.
 Anything else is a breach, worded the way Google's front end words it: it names the field and what stood there.
 Annotations understood: bool, int, float, str, bytes, Enum classes, attrs classes, `tuple[X, ...]`, `Mapping[str, X]`,
 `X | None`, and `object` for a value that passes verbatim (free-form structs, JSON Schema).
@@ -146,13 +147,19 @@ def _table(item: Reader) -> Reader:
 
 def _enum(kind: type[enum.Enum]) -> Reader:
     members = kind.__members__
+    numbered = {member.value: member for member in kind}
 
     def reader(value: object, path: str) -> object:
-        if not isinstance(value, str) or value not in members:
+        found = members.get(value.upper()) if isinstance(value, str) else numbered.get(_numeral(value))
+        if found is None:
             raise wrong(path, "ENUM", value)
-        return members[value]
+        return found
 
     return reader
+
+
+def _numeral(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def struct(value: object, path: str) -> Mapping[str, object]:

@@ -17,7 +17,7 @@ import trio
 
 from actors.emulator import door, forecast
 from actors.emulator import mind as default_mind
-from actors.emulator.admission import admit, makes_token, refusal
+from actors.emulator.admission import ANY_PAGE, admit, leave, makes_token, refusal
 from actors.emulator.connection import INTERNAL, UNAVAILABLE, Connection, Observed
 from actors.emulator.door import Request, Response
 from actors.emulator.faculties import Faculties, Listener, Mind, Speaker
@@ -125,7 +125,10 @@ class Service:
 
     def _answered(self, request: Request) -> Response:
         if makes_token(request):
-            return refusal(request, self.settings.key) or self._make_token(request.body)
+            made = refusal(request, self.settings.key) or self._make_token(request.body)
+            return attrs.evolve(made, headers=ANY_PAGE)
+        if (answer := leave(request)) is not None:
+            return answer
         found = forecast.reply(request.path, request.query) if request.method == "GET" else None
         if found is None:
             return door.failure(HTTPStatus.NOT_FOUND, f"Nothing is served at {request.method} {request.path[:80]}.")

@@ -3,7 +3,15 @@
 import enum
 
 
-class Modality(enum.Enum):
+class Word(enum.Enum):
+    """An enumeration whose members have their proto numbers, counted from 0 where they are not told."""
+
+    @staticmethod
+    def _generate_next_value_(name: str, start: int, count: int, last_values: list[int]) -> int:  # noqa: ARG004
+        return count
+
+
+class Modality(Word):
     """In what a model may answer."""
 
     MODALITY_UNSPECIFIED = enum.auto()
@@ -13,7 +21,7 @@ class Modality(enum.Enum):
     VIDEO = enum.auto()
 
 
-class ThinkingLevel(enum.Enum):
+class ThinkingLevel(Word):
     """How long a model may think."""
 
     THINKING_LEVEL_UNSPECIFIED = enum.auto()
@@ -23,16 +31,17 @@ class ThinkingLevel(enum.Enum):
     HIGH = enum.auto()
 
 
-class MediaResolution(enum.Enum):
+class MediaResolution(Word):
     """How many tokens a picture may cost."""
 
     MEDIA_RESOLUTION_UNSPECIFIED = enum.auto()
     MEDIA_RESOLUTION_LOW = enum.auto()
     MEDIA_RESOLUTION_MEDIUM = enum.auto()
     MEDIA_RESOLUTION_HIGH = enum.auto()
+    MEDIA_RESOLUTION_ULTRA_HIGH = enum.auto()
 
 
-class StartSensitivity(enum.Enum):
+class StartSensitivity(Word):
     """How readily speech is taken to have begun; unspecified means HIGH."""
 
     START_SENSITIVITY_UNSPECIFIED = enum.auto()
@@ -40,7 +49,7 @@ class StartSensitivity(enum.Enum):
     START_SENSITIVITY_LOW = enum.auto()
 
 
-class EndSensitivity(enum.Enum):
+class EndSensitivity(Word):
     """How readily speech is taken to have ended; unspecified means HIGH."""
 
     END_SENSITIVITY_UNSPECIFIED = enum.auto()
@@ -48,7 +57,7 @@ class EndSensitivity(enum.Enum):
     END_SENSITIVITY_LOW = enum.auto()
 
 
-class ActivityHandling(enum.Enum):
+class ActivityHandling(Word):
     """Whether a speaking user stops the model."""
 
     ACTIVITY_HANDLING_UNSPECIFIED = enum.auto()
@@ -56,7 +65,7 @@ class ActivityHandling(enum.Enum):
     NO_INTERRUPTION = enum.auto()
 
 
-class TurnCoverage(enum.Enum):
+class TurnCoverage(Word):
     """Which input counts towards a turn."""
 
     TURN_COVERAGE_UNSPECIFIED = enum.auto()
@@ -65,7 +74,7 @@ class TurnCoverage(enum.Enum):
     TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO = enum.auto()
 
 
-class Behavior(enum.Enum):
+class Behavior(Word):
     """Whether the model waits for a function's answer; unspecified means the model's own default."""
 
     UNSPECIFIED = enum.auto()
@@ -73,7 +82,7 @@ class Behavior(enum.Enum):
     NON_BLOCKING = enum.auto()
 
 
-class Scheduling(enum.Enum):
+class Scheduling(Word):
     """What happens when a NON_BLOCKING function has answered; unspecified means WHEN_IDLE."""
 
     SCHEDULING_UNSPECIFIED = enum.auto()
@@ -82,18 +91,23 @@ class Scheduling(enum.Enum):
     INTERRUPT = enum.auto()
 
 
-class HarmCategory(enum.Enum):
+class HarmCategory(Word):
     """What a safety setting is about."""
 
-    HARM_CATEGORY_UNSPECIFIED = enum.auto()
-    HARM_CATEGORY_HARASSMENT = enum.auto()
-    HARM_CATEGORY_HATE_SPEECH = enum.auto()
-    HARM_CATEGORY_SEXUALLY_EXPLICIT = enum.auto()
-    HARM_CATEGORY_DANGEROUS_CONTENT = enum.auto()
-    HARM_CATEGORY_CIVIC_INTEGRITY = enum.auto()
+    HARM_CATEGORY_UNSPECIFIED = 0
+    HARM_CATEGORY_HARASSMENT = 7  # below are those of older models, which no Live model takes
+    HARM_CATEGORY_HATE_SPEECH = 8
+    HARM_CATEGORY_SEXUALLY_EXPLICIT = 9
+    HARM_CATEGORY_DANGEROUS_CONTENT = 10
+    HARM_CATEGORY_CIVIC_INTEGRITY = 11
+    HARM_CATEGORY_IMAGE_HATE = 12
+    HARM_CATEGORY_IMAGE_DANGEROUS_CONTENT = 13
+    HARM_CATEGORY_IMAGE_HARASSMENT = 14
+    HARM_CATEGORY_IMAGE_SEXUALLY_EXPLICIT = 15
+    HARM_CATEGORY_JAILBREAK = 16
 
 
-class HarmBlockThreshold(enum.Enum):
+class HarmBlockThreshold(Word):
     """From which probability on content is withheld."""
 
     HARM_BLOCK_THRESHOLD_UNSPECIFIED = enum.auto()
@@ -104,7 +118,20 @@ class HarmBlockThreshold(enum.Enum):
     OFF = enum.auto()
 
 
-class TranscriptionMode(enum.Enum):
+class SchemaType(Word):
+    """What a value is, in an OpenAPI schema."""
+
+    TYPE_UNSPECIFIED = enum.auto()
+    STRING = enum.auto()
+    NUMBER = enum.auto()
+    INTEGER = enum.auto()
+    BOOLEAN = enum.auto()
+    ARRAY = enum.auto()
+    OBJECT = enum.auto()
+    NULL = enum.auto()
+
+
+class TranscriptionMode(Word):
     """Whether a transcript is word for word; unspecified leaves it to the service."""
 
     MODE_UNSPECIFIED = enum.auto()

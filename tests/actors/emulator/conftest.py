@@ -282,6 +282,9 @@ class World:
     mind: Any
     observed: list[Observed]
     nursery: trio.Nursery
+    faults: list[Exception]
+    """The service's own, which it has survived."""
+    closed: type[Closed] = Closed
 
     async def stream(self) -> trio.abc.Stream:
         here, there = trio.testing.memory_stream_pair()
@@ -320,8 +323,16 @@ def build() -> Callable[..., Any]:
         ears, mind = Script(list(lines)), mind or Parrot()
         settled = Settings(**({"threads": False} | settings))
         service = Service(settled, Tongue(), ears, observed.append, mind=mind, scenario=scenario)
+        faults: list[Exception] = []
+        tell = service.failed
+
+        def failed(error: Exception) -> None:
+            faults.append(error)
+            tell(error)
+
+        service.failed = failed  # type: ignore[method-assign]
         async with trio.open_nursery() as nursery:
-            yield World(service, ears, mind, observed, nursery)
+            yield World(service, ears, mind, observed, nursery, faults)
             nursery.cancel_scope.cancel("the test is over")
 
     return opened

@@ -119,6 +119,33 @@ async def test_bad_requests(build: Any, autojump_clock: Any, request_: bytes, st
         assert (await exchange(await world.stream(), request_)).startswith(b"HTTP/1.1 " + status)
 
 
+async def test_a_page_may_make_tokens(build: Any, autojump_clock: Any) -> None:
+    async with build() as world:
+        target = b"/v1alpha/auth_tokens?key=x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+        asked = b"OPTIONS " + target + b"Access-Control-Request-Headers: x-mine\r\n\r\n"
+        found = await exchange(await world.stream(), asked)
+        assert found.startswith(b"HTTP/1.1 200 ")
+        assert b"Access-Control-Allow-Origin: *" in found
+        assert b"Access-Control-Allow-Headers: x-mine" in found
+        made = await exchange(await world.stream(), b"POST " + target + b"\r\n")
+        assert made.startswith(b"HTTP/1.1 200 ")
+        assert b"Access-Control-Allow-Origin: *" in made
+
+
+@pytest.mark.parametrize(
+    ("credential", "status", "name"),
+    [("", 403, "PERMISSION_DENIED"), ("auth_tokens/x", 401, "UNAUTHENTICATED"), ("bad", 400, "INVALID_ARGUMENT")],
+)
+async def test_errors_have_the_names_of_googles_own(
+    build: Any, autojump_clock: Any, credential: str, status: int, name: str
+) -> None:
+    async with build(key="good") as world:
+        head = f"POST /v1alpha/auth_tokens?key={credential} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        found = await exchange(await world.stream(), head.encode())
+        assert found.startswith(f"HTTP/1.1 {status} ".encode())
+        assert json.loads(found.partition(b"\r\n\r\n")[2])["error"]["status"] == name
+
+
 async def test_who_says_nothing_is_sent_away(build: Any, autojump_clock: Any) -> None:
     async with build() as world:
         begun = trio.current_time()

@@ -93,6 +93,7 @@ async def assert_alive(world: Any) -> None:
     client = await world.ready()
     await client.text("still there")
     await client.until("turnComplete")
+    assert world.faults == []
 
 
 @SLOW

@@ -138,10 +138,13 @@ async def closed(client: Any) -> Any:
         return await client.closed()
 
 
-async def is_unharmed(bystander: Any, audio: Callable[[list[Any]], bytes]) -> bool:
-    """Says whether somebody else's conversation goes on as ever."""
+async def is_unharmed(world: Any, bystander: Any, audio: Callable[[list[Any]], bytes]) -> bool:
+    """Says whether somebody else's conversation goes on as ever, and nothing has gone wrong elsewhere."""
     await bystander.text("still there")
-    return len(audio(await bystander.until("turnComplete"))) == len("You said still there.") * 0.04 * 48_000
+    return (
+        world.faults == []
+        and len(audio(await bystander.until("turnComplete"))) == len("You said still there.") * 0.04 * 48_000
+    )
 
 
 @seeds(100)
@@ -160,7 +163,7 @@ def test_mangled_messages(build: Any, audio: Any, seed: int) -> None:
                     assert 0 < len(ended.reason.encode()) <= LONGEST_REASON
                     client = await world.ready()
             await client.text("hush")
-            assert await is_unharmed(bystander, audio)
+            assert await is_unharmed(world, bystander, audio)
             assert len(world.service.connections) == 2
 
     run(main)
@@ -185,7 +188,7 @@ def test_mangled_frames(build: Any, audio: Any, seed: int) -> None:
                     assert code in MALFORMED | REFUSED | {1000, 1005}, code
                 await trio.sleep(10)
                 assert len(world.service.connections) == 1
-            assert await is_unharmed(bystander, audio)
+            assert await is_unharmed(world, bystander, audio)
 
     run(main)
 

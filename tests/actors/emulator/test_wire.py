@@ -197,3 +197,53 @@ def test_messages_are_pretty_printed_and_end_in_a_newline() -> None:
 @pytest.mark.parametrize(("seconds", "shown"), [(50, "50s"), (1.5, "1.5s"), (0.0004, "0s"), (-3, "0s"), (600, "600s")])
 def test_durations_are_protobuf_strings(seconds: float, shown: str) -> None:
     assert wire.go_away(seconds) == {"goAway": {"timeLeft": shown}}
+
+
+@pytest.mark.parametrize("spelt", ["LOW", "low", "Low", 2])
+def test_an_enum_may_be_spelt_in_lower_case_or_by_number(spelt: Any) -> None:
+    config = {"thinkingConfig": {"thinkingLevel": spelt}}
+    setup = wire.parse(json.dumps({"setup": {"generationConfig": config}})).setup
+    assert setup is not None
+    thinking = setup.generation_config.thinking_config
+    assert thinking is not None
+    assert thinking.thinking_level is ThinkingLevel.LOW
+
+
+@pytest.mark.parametrize("category", ["HARM_CATEGORY_IMAGE_HATE", "HARM_CATEGORY_JAILBREAK", 10])
+def test_every_harm_that_the_official_client_names_is_known(category: Any) -> None:
+    setting = {"category": category, "threshold": "BLOCK_NONE"}
+    assert wire.parse(json.dumps({"setup": {"safetySettings": [setting]}})).setup is not None
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": 30},
+        {"type": "FOO"},
+        {"required": 5},
+        {"required": [5]},
+        {"enum": "x"},
+        {"nullable": "yes"},
+        {"minItems": 1.5},
+        {"minimum": "x"},
+        {"description": {}},
+        {"properties": {"a": {"type": True}}},
+        {"items": {"pattern": 1}},
+        {"anyOf": [{"title": []}]},
+    ],
+)
+def test_every_field_of_a_schema_has_its_type(schema: Any) -> None:
+    function = {"name": "f", "parameters": schema}
+    with pytest.raises(Breach, match=r"Invalid value at 'setup\.tools"):
+        wire.parse(json.dumps({"setup": {"tools": [{"functionDeclarations": [function]}]}}))
+
+
+def test_a_schema_is_read_in_either_case() -> None:
+    schema = {"type": "object", "required": ["a"], "properties": {"a": {"type": 1, "min_length": "3", "example": [5]}}}
+    setup = wire.parse(json.dumps({"setup": {"tools": [{"functionDeclarations": [{"parameters": schema}]}]}})).setup
+    assert setup is not None
+    assert setup.tools[0].function_declarations[0].parameters == {
+        "type": "OBJECT",
+        "required": ["a"],
+        "properties": {"a": {"type": "STRING", "minLength": "3", "example": [5]}},
+    }
