@@ -5,6 +5,7 @@ and what is done then. The shipped ones stand in `scenarios/` beside this file, 
 """
 
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -75,9 +76,10 @@ class Clocks:
 
 @attrs.frozen
 class Detection:
-    """How much silence ends the user's turn, whatever the setup asks for."""
+    """How much silence ends the user's turn, and whether starts and ends are told, whatever the setup asks for."""
 
     silence_ms: int | None = bounded(COUNT, None)
+    signals: bool = False
 
 
 @attrs.frozen
@@ -233,7 +235,8 @@ def _record(kind: type[Any], table: object, where: str, dot: str = ".") -> Any: 
     for key, value in table.items():
         if key not in fields:
             raise PlanError(f"{where}{separator}{key} is not known here; allowed are {', '.join(fields)}")
-        values[key] = structure(value, fields[key].type, f"{where}{separator}{key}")
+        timeless = fields[key].type in (float, float | None) and isinstance(value, float) and not math.isfinite(value)
+        values[key] = value if timeless else structure(value, fields[key].type, f"{where}{separator}{key}")
         check: Check | None = fields[key].metadata.get("check")
         if check is not None and not check[0](values[key]):
             raise PlanError(f"{where}{separator}{key} is {value!r}; it must be {check[1]}")

@@ -125,7 +125,9 @@ class Stage:
 
     def agreed(self, terms: Terms) -> Terms:
         """Gives the terms as the scenario has them."""
-        silence = self.part.script.scenario.detection.silence_ms
+        detection = self.part.script.scenario.detection
+        terms = attrs.evolve(terms, signals=terms.signals or detection.signals)
+        silence = detection.silence_ms
         if silence is None or terms.detection is None:
             return terms
         return attrs.evolve(terms, detection=attrs.evolve(terms.detection, silence_ms=silence))

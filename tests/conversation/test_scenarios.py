@@ -28,6 +28,7 @@ SENTENCES = {
     "no-transcription": "1007: Request contains an invalid argument",
     "setup-unanswered": "did not answer",
     "spent-token": "1011: The service is currently unavailable",
+    "expired-token": "1011: Token has expired",
 }
 """The scenarios under which no conversation is to be had, or to be had again, and a part of what is said then."""
 

@@ -89,11 +89,12 @@ def test_a_token_by_curl(tmp_path: Path, live: LiveService) -> None:
 
 
 def test_bounds_are_those_of_the_program() -> None:
-    from actors.emulator import door, link
+    from actors.emulator import door, link, protojson
+    from actors.emulator.conversation import MOST_SPOKEN
     from actors.emulator.handles import Handles
     from actors.emulator.session import MOST_CALLS
     from actors.emulator.settings import Settings
-    from actors.emulator.stage import MOST_HELD
+    from actors.emulator.stage import HEAVIEST_HELD, MOST_HELD
     from actors.emulator.tokens import Tokens
 
     settings, mega = Settings(), 1 << 20
@@ -104,7 +105,11 @@ def test_bounds_are_those_of_the_program() -> None:
         "open connections": f"{settings.connections}, and as many again that are not yet conversations",
         "unread bytes for one client": f"{link._MUCH // mega} MiB, then the model waits; {link._UNREAD // mega} MiB",
         "open calls of one session": f"{MOST_CALLS:,}",
-        "what a scenario keeps back": f"{MOST_HELD:,} messages a connection",
+        "what a scenario keeps back": f"{MOST_HELD:,} messages a connection, "
+        f"{HEAVIEST_HELD // mega} MiB of the client's",
+        "values in one message": f"{protojson._MOST_VALUES:,}, {protojson._LONGEST_LIST:,} items a list, "
+        f"nested {protojson._DEEPEST} deep",
+        "one thing that is said back": f"{MOST_SPOKEN:,} characters, made a sentence at a time as they are taken",
         "handles": f"{settings.handles:,}, {Handles().heaviest // mega} MiB",
         "tokens": f"{settings.tokens:,}, {Tokens().heaviest // mega} MiB",
     }

@@ -104,6 +104,7 @@ def test_a_scenario_may_have_no_steps() -> None:
         ('on = "setup"\ndo = "say"\ntext = "x"', "on is 'setup'; say needs a conversation"),
         ('on = "turn"\ndo = "send"', "sends nothing; give exactly one of message, text and hex"),
         ('on = "turn"\ndo = "send"\ntext = "x"\nhex = "00"', "sends text and hex; give exactly one"),
+        ('on = "turn"\nnth = inf\ndo = "cut"', "nth is inf"),
         ('on = "turn"\ndo = "send"\nhex = "0g"', "hex is '0g'; it must be pairs of hexadecimal digits"),
         ('on = "turn"\ndo = "send"\nhex = "00"\nform = "text"', "form is 'text'; hex goes as binary or wire"),
         ('on = "modelTurn"\ndo = "strip"\npath = "a..b"', "path is 'a..b'; it must be names, numbers or"),

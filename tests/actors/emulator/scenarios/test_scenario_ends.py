@@ -63,6 +63,14 @@ async def closed_normally(far: Any) -> None:
     await far.ends(client, 1000)
 
 
+@check()
+async def aborted(far: Any) -> None:
+    client = await far.ready()
+    await far.asked(client)
+    await far.ends(client, 1008, "The operation was aborted.")
+    await far.fine(await far.ready(client.handle))
+
+
 @check("deadline-58-minutes")
 async def deadline(far: Any) -> None:
     client = await far.ready()
@@ -126,6 +134,12 @@ async def stale_handle(far: Any) -> None:
 
 
 @check()
+async def invalid_handle(far: Any) -> None:
+    await far.refused(1007, INVALID, await far.broken())
+    await far.fine(await far.ready())
+
+
+@check()
 async def reseeding_refused(far: Any) -> None:
     await far.refused(1008, "BidiGenerateContent session not found", await far.broken())
     client = await far.ready()
@@ -178,11 +192,13 @@ async def not_resumable(far: Any) -> None:
     assert client.handle
 
 
-@check()
-async def spent_token(far: Any) -> None:
+@check("spent-token", "expired-token")
+async def token(far: Any) -> None:
     handle = await far.broken()
+    expired = "expired" in far.world.service.script.scenario.name
     for _ in range(3):
-        await far.ends(await far.world.client(), 1011, "The service is currently unavailable.")
+        reason = "Token has expired" if expired else "The service is currently unavailable."
+        await far.ends(await far.world.client(), 1011, reason)
     assert handle
 
 

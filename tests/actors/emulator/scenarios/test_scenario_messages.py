@@ -41,8 +41,74 @@ async def everything_at_once(far: Any) -> None:
 
 @check()
 async def usage_anywhere(far: Any) -> None:
+    client = await far.ready()
+    await client.say(far.speech(0.6) + far.silence(1.0))
+    seen = await client.until("turnComplete")
+    assert all("usageMetadata" in found for found in seen if "serverContent" in found)
+    await client.text("call f")
+    assert all("usageMetadata" in found for found in await client.until("toolCall") if "toolCall" in found)
+
+
+@check()
+async def short_reply(far: Any) -> None:
+    client = await far.ready()
+    seen = await far.asked(client)
+    assert far.audio(seen)
+    assert "Transcription" not in str(seen)
+    await far.fine(client)
+
+
+@check()
+async def empty_thought(far: Any) -> None:
+    client = await far.ready()
+    seen = await far.asked(client)
+    assert far.names(seen)[-2:] == ["generationComplete", "turnComplete"]
+    (thought,) = [m["serverContent"]["modelTurn"]["parts"] for m in seen if "modelTurn" in m.get("serverContent", {})]
+    assert thought == [{"text": "Nothing to say.", "thought": True}]
+    assert not far.audio(seen)
+    await far.fine(client)
+
+
+@check()
+async def malformed_call(far: Any) -> None:
+    client = await far.ready()
+    seen = await far.asked(client)
+    assert seen[-1]["serverContent"]["turnCompleteReason"] == "MALFORMED_FUNCTION_CALL"
+    assert not far.audio(seen)
+    seen = await far.asked(client)
+    assert "turnCompleteReason" not in seen[-1]["serverContent"]
+
+
+@check()
+async def code_parts(far: Any) -> None:
     seen = await far.asked(await far.ready())
-    assert all("usageMetadata" in found for found in seen if "modelTurn" in found.get("serverContent", {}))
+    first = next(m["serverContent"]["modelTurn"] for m in seen if "modelTurn" in m.get("serverContent", {}))
+    assert [list(part) for part in first["parts"]] == [["executableCode"], ["codeExecutionResult"]]
+    assert far.audio(seen)
+
+
+@check()
+async def url_context(far: Any) -> None:
+    seen = await far.asked(await far.ready())
+    (told,) = [m["serverContent"]["urlContextMetadata"] for m in seen if "urlContextMetadata" in str(m)]
+    assert told["urlMetadata"][0]["urlRetrievalStatus"] == "URL_RETRIEVAL_STATUS_SUCCESS"
+
+
+@check()
+async def speaker_labels(far: Any) -> None:
+    client = await far.ready()
+    await client.say(far.speech(0.6) + far.silence(1.0))
+    seen = await client.until("inputTranscription")
+    assert seen[-1]["serverContent"]["inputTranscription"] == {"text": "one", "speakerLabel": "1"}
+
+
+@check()
+async def voice_activity(far: Any) -> None:
+    client = await far.ready()
+    await client.say(far.speech(0.6) + far.silence(1.0))
+    seen = await client.until("turnComplete")
+    told = [message["voiceActivity"]["type"] for message in seen if "voiceActivity" in message]
+    assert told == ["ACTIVITY_START", "ACTIVITY_END"]
 
 
 @check()

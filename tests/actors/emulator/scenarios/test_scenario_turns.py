@@ -57,6 +57,28 @@ async def closed_after_answer(far: Any) -> None:
 
 
 @check()
+async def error_after_answer(far: Any) -> None:
+    client = await far.ready(**TOOLS)
+    (call,) = await far.called(client)
+    await client.answer(call, {"output": 1})
+    assert "modelTurn" not in far.names(await far.ends(client, 1011, "Internal error encountered."))
+    await far.fine(await far.ready(client.handle, **TOOLS))
+
+
+@check()
+async def several_calls(far: Any) -> None:
+    client = await far.ready(**TOOLS)
+    await client.text("one")
+    calls = (await client.until("toolCall"))[-1]["toolCall"]["functionCalls"]
+    assert [call["name"] for call in calls] == ["get_time", "get_time", "no_such_function"]
+    assert len({call["id"] for call in calls}) == 3
+    for call in calls:
+        await client.answer(call["id"], {"output": 1}, scheduling="SILENT")
+    await client.until("turnComplete")
+    await far.fine(client)
+
+
+@check()
 async def mute_after_answer(far: Any) -> None:
     client = await far.ready(**TOOLS)
     await client.answer((await far.called(client))[0], {"output": 1})
