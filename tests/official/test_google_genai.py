@@ -166,6 +166,19 @@ async def the_user_goes_on_while_a_function_runs(live: Any) -> None:
 
 
 @check
+async def an_interaction_ends_though_nothing_is_said_about_the_answer(live: Any) -> None:
+    """With the model that works on, `receive` goes on until it is told that nothing follows."""
+    thinking = types.ThinkingConfig(thinking_level=types.ThinkingLevel.LOW)
+    options = {"thinking_config": thinking, **function(types.Behavior.NON_BLOCKING)}
+    async with live.connect(model="gemini-3.8-live-extended-thinking", **options) as session:
+        await session.send_realtime_input(text="What is the weather in Paris?")
+        call = await called(session)
+        await answer(session, call, scheduling=types.FunctionResponseScheduling.SILENT)
+        ends = [content for content in contents(await live.turn(session)) if content.turn_complete]
+        assert ends[-1].interaction_status is types.InteractionStatus.IDLE
+
+
+@check
 async def new_input_cancels_a_blocking_call(live: Any) -> None:
     async with live.connect(**function(types.Behavior.BLOCKING)) as session:
         await session.send_realtime_input(text="What is the weather in Paris?")
