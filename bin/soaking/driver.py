@@ -16,6 +16,7 @@ DEAF = 10.0  # seconds after the last sample, or after the end of what was wrong
 MUTE = 15.0  # seconds after that in which an answer has to sound
 LONGEST_REPLY = 150.0
 BARGE_IN, FALLS_SILENT = 0.25, 0.03  # of the exchanges
+HELD = 60.0  # seconds of waiting for an answer after which no fault comes on top of those that there were
 QUIET = 8.0  # seconds without a reply after which none is to come any more
 STEP = 0.1  # seconds between two looks
 KINDS = (("request", 70), ("other", 15), ("backchannel", 8), ("sound", 7))
@@ -98,12 +99,20 @@ class Driver:
             self.findings.check("mute", held=sounded, at=spoken - self.books.far.zero, what=what)
 
     async def _by(self, since: float, deadline: float, done: Callable[[], bool]) -> bool:
-        while not done():
-            due = max(since, self.injector.clear_at(trio.current_time())) + deadline
-            if trio.current_time() > due:
-                return False
-            await trio.sleep(STEP)
-        return True
+        """Waits for something, and says whether it came in time: the deadline runs from the end of what was wrong.
+
+        After a while nothing more goes wrong until that is known, or one fault after another would put it off for good.
+        """
+        try:
+            while not done():
+                now = trio.current_time()
+                if now > max(since, self.injector.clear_at(now)) + deadline:
+                    return False
+                self.injector.held = now > since + HELD
+                await trio.sleep(STEP)
+            return True
+        finally:
+            self.injector.held = False
 
     async def quiet(self, seconds: float = 0.0) -> None:
         """Waits until no reply has been under way for so long; an answer may still begin after what was no question."""

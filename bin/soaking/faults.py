@@ -263,13 +263,14 @@ KEEPERS_BEFORE = {"microphone", "vad"}
 
 @attrs.define(eq=False)
 class Injector:
-    """Lets faults happen, one after another, until it is stopped; `history` keeps them all."""
+    """Lets faults happen, one after another, until it is stopped, and not while it is `held`; `history` keeps them."""
 
     world: World
     table: Mapping[str, Happening]
     every: float
     zero: float = 0.0
     history: list[Fault] = attrs.field(factory=list, init=False)
+    held: bool = attrs.field(default=False, init=False)
     stopped: bool = attrs.field(default=False, init=False)
 
     async def run(self) -> None:
@@ -278,7 +279,7 @@ class Injector:
         while not self.stopped:
             await trio.sleep(max(1.0, self.world.random.expovariate(1 / self.every)))
             name = self.world.random.choice(names)
-            if not self.stopped and not self._too_soon(name):
+            if not (self.stopped or self.held or self._too_soon(name)):
                 self.let(name)
                 if name in ("latency", "slow uplink"):
                     await trio.sleep(self.world.random.uniform(10, 40))

@@ -168,6 +168,7 @@ class Half:
 
     async def _talk(self, driver: Driver, injector: Injector, books: Books) -> None:
         until = self._started + 3600 * self.order.hours
+        await trio.sleep_until(injector.clear_at(trio.current_time()))
         await driver.quiet()
         self._sample(books)
         first, since = self.samples[0], trio.current_time()
