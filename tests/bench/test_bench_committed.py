@@ -1,4 +1,4 @@
-"""What docs/benchmarks.md quotes is a whole run, and the document is what the script makes of it."""
+"""docs/benchmarks.md is what the script makes of the results; what it does not call quick is a whole run."""
 
 import json
 import shutil
@@ -38,18 +38,25 @@ def test_every_plot_is_linked(results: dict[str, Any]) -> None:
 def test_side_by_side_is_five_runs_of_everyone(results: dict[str, Any]) -> None:
     runs = {(wire, one.key): len([run for run in results["side"][wire].get(one.key, []) if run])
             for wire in WIRES for one in ALL}  # fmt: skip
-    assert [who for who, count in runs.items() if count < LEAST_RUNS] == [], AGAIN
+    assert quick(results, "side") or [who for who, count in runs.items() if count < LEAST_RUNS] == [], AGAIN
 
 
 def test_growth_has_steps_and_ends_where_it_no_longer_holds(results: dict[str, Any]) -> None:
     grown = {one.key: results["growth"].get(one.key, []) for one in ALL if not one.variant}
-    assert [who for who, steps in grown.items() if len(steps) < 2 or all(step["held"] for step in steps)] == [], AGAIN
+    endless = [who for who, steps in grown.items() if len(steps) < 2 or all(step["held"] for step in steps)]
+    assert quick(results, "growth") or endless == [], AGAIN
 
 
 def test_an_hour_is_an_hour(results: dict[str, Any]) -> None:
     hours = {one.key: results["hour"].get(one.key) or [[0.0]] for one in ALL if not one.variant}
-    assert [who for who, points in hours.items() if points[-1][0] < HOUR] == [], AGAIN
+    assert quick(results, "hour") or [who for who, points in hours.items() if points[-1][0] < HOUR] == [], AGAIN
 
 
-def test_nothing_of_it_was_quick(results: dict[str, Any]) -> None:
-    assert [name for name, part in results["parts"].items() if part["quick"]] == [], AGAIN
+def test_what_was_quick_is_said_to_be(results: dict[str, Any]) -> None:
+    text = (DOCS / "benchmarks.md").read_text("utf-8")
+    assert text.count("| quick, not to be quoted |") == sum(part["quick"] for part in results["parts"].values())
+
+
+def quick(results: dict[str, Any], part: str) -> bool:
+    """Whether a part is only a look, which the document then says."""
+    return bool(results["parts"][part]["quick"])
