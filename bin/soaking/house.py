@@ -6,8 +6,9 @@ hears the same clean speech.
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import trio
@@ -21,7 +22,6 @@ from pipeline.bus import Bus, Subscription
 from pipeline.environment import Environment
 from pipeline.graph import check
 from pipeline.plan import Plan
-from telemetry.metrics import Metrics
 from telemetry.sinks import SINKS, Listening, Occasion, Sink, listening
 
 NEVER = "ws://far.end"  # where a dial in memory is told to go
@@ -58,30 +58,31 @@ async def connected(order: Order, plan: Plan, world: World, nursery: trio.Nurser
 def listened(order: Order, plan: Plan, bus: Bus, folder: Path) -> AbstractAsyncContextManager[Listening]:
     """Has the event log, the trace and the metrics listen, as `talk` has them, with files in that folder."""
     real = order.clock == "real"
-    options = {"quiet": True, "events": folder / "events.jsonl", "trace": folder / "trace.jsonl"}
-    options |= {"metrics": folder / "metrics.txt"} if real else {}
-    occasion = Occasion.of(bus, plan, Environment(), options, threads=real)
-    return listening(occasion, SINKS if real else (*SINKS, _counts))
+    files = {"events": folder / "events.jsonl", "trace": folder / "trace.jsonl", "metrics": folder / "metrics.txt"}
+    occasion = Occasion.of(bus, plan, Environment(), {"quiet": True, **files}, threads=real)
+    return listening(occasion, SINKS if real else tuple(partial(_unmeasured, opener) for opener in SINKS))
 
 
 @attrs.define
-class Counts:
-    """The metrics but for what is measured of the loop by the machine's clock: with that no run would come again."""
+class Unmeasured:
+    """A sink but for what is measured of the loop for it, by the machine's clock: with that no run would come again."""
 
-    metrics: Metrics
+    sink: Sink
+    gauges: ClassVar[None] = None
 
     @property
     def name(self) -> str:
-        """What is said of them when they lose events."""
-        return self.metrics.name
+        """What people are told it is."""
+        return self.sink.name
 
     async def run(self, events: Subscription) -> None:
-        """Counts until the bus closes."""
-        await self.metrics.run(events)
+        """Takes events until the bus closes."""
+        await self.sink.run(events)
 
 
-def _counts(occasion: Occasion) -> Sink:
-    return Counts(Metrics(occasion.model, occasion.settings.prices, threads=False))
+def _unmeasured(opener: Callable[[Occasion], Sink | None], occasion: Occasion) -> Sink | None:
+    sink = opener(occasion)
+    return None if sink is None else Unmeasured(sink)
 
 
 async def _served(world: World, *, task_status: trio.TaskStatus[int]) -> None:

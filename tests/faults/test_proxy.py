@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from actors.emulator.hearing import Hearing
 from actors.emulator.service import Service, running
 from actors.emulator.settings import Settings
 from bin.soaking.cached import OnceHeard
@@ -101,16 +102,22 @@ async def test_a_service_that_is_away_resets_whoever_comes(network: Network, ope
 
 
 @asynccontextmanager
-async def talking(network: Network, folder: Path) -> AsyncIterator[tuple[Conversation, list[Event]]]:
-    """Runs our client through the proxy against the embedded service, with short patience for dead links."""
-    service = Service(Settings(threads=False), hearing=OnceHeard(Deaf()))
+async def talking(
+    network: Network, folder: Path, recording: Path | None = None, patience: float = 0.5
+) -> AsyncIterator[tuple[Conversation, list[Event]]]:
+    """Runs our client through the proxy against the embedded service, with little patience for dead links."""
+    listener = Deaf() if recording is None else Hearing()
+    service = Service(Settings(threads=False), hearing=OnceHeard(listener))
     async with running(service) as address, proxied(network, address.host, address.port) as port:
         plan = Plan.load(folder=folder)
         plan.set("tools.use", [])
         plan.set("actors.vad.use", "actors.vad:Energy")
-        plan.set("actors.microphone.use", "actors.microphone:Silence")
+        if recording is None:
+            plan.set("actors.microphone.use", "actors.microphone:Silence")
+        else:
+            plan.set("actors.microphone", {"use": "actors.microphone:Recording", "path": str(recording)})
         plan.set("actors.playback.use", "actors.playback:Discard")
-        plan.set("actors.connection", {"endpoint": f"http://127.0.0.1:{port}", "heartbeat": 0.2, "patience": 0.5})
+        plan.set("actors.connection", {"endpoint": f"http://127.0.0.1:{port}", "heartbeat": 0.2, "patience": patience})
         events: list[Event] = []
         async with converse(plan, environment=Environment()) as conversation, trio.open_nursery() as nursery:
 
@@ -128,6 +135,11 @@ class Deaf:
         return ""
 
 
+async def linked(events: list[Event]) -> None:
+    while ("session.state", "CONNECTED") not in [(event.name, event.fields().get("to")) for event in events]:  # noqa: ASYNC110 - real sockets, real time
+        await trio.sleep(0.01)
+
+
 async def ended(events: list[Event], count: int) -> None:
     while [event.name for event in events].count("turn.end") < count:  # noqa: ASYNC110 - real sockets, real time
         await trio.sleep(0.02)
@@ -139,7 +151,10 @@ FAULTS = {
     "black hole, upwards": lambda network: network.lines[-1].swallow(down=False),
     "black hole, downwards": lambda network: network.lines[-1].swallow(up=False),
     "latency with jitter": lambda network: vars_of(network, latency=0.2, jitter=0.1),
+}
+POOR = {
     "10 KB/s uplink": lambda network: setattr(network.up, "rate", 10_000.0),
+    "5 s of latency with jitter": lambda network: vars_of(network, latency=2.5, jitter=0.3),
 }
 
 
@@ -159,3 +174,21 @@ async def test_the_conversation_goes_on_over_real_sockets(network: Network, tmp_
             await conversation.say("what did i ask")
             await ended(events, 2)
     assert [event.fields()["outcome"] for event in events if event.name == "turn.end"] == ["completed"] * 2
+
+
+@pytest.mark.parametrize("name", POOR)
+async def test_what_is_spoken_arrives_whole_over_a_poor_line(
+    network: Network, tmp_path: Path, recordings: Path, name: str
+) -> None:
+    with trio.fail_after(4 * PATIENCE):
+        async with talking(network, tmp_path, recordings / "hello.wav", PATIENCE) as (_conversation, events):
+            await linked(events)
+            POOR[name](network)
+            began = trio.current_time()
+            await ended(events, 1)
+            assert trio.current_time() - began > 5  # 60 KB take as long, and so does the way there and back
+    finals = [event.fields() for event in events if event.name == "transcript" and event.fields()["final"]]
+    assert next(one["text"] for one in finals if one["who"] == "user") == "hello"
+    assert [event.fields()["outcome"] for event in events if event.name == "turn.end"] == ["completed"]
+    assert not any(event.name in ("session.resumed", "channel.drop") for event in events)
+    assert network.dialled == 1

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from bin import soak
 from bin.options import parser
 
 
@@ -88,6 +90,77 @@ def test_ctrl_c_reports_so_far_and_ends_with_130(root: Path, tmp_path: Path, pro
     assert running.returncode == 130
     assert "soak broken off: " in out
     assert (tmp_path / "r" / "report.html").is_file()
+
+
+def test_progress_is_a_bar_on_a_terminal_and_a_line_now_and_then_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([0.0, 60.0, 60.1, 120.0])
+    monkeypatch.setattr(soak.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(soak.sys.stderr, "isatty", lambda: True, raising=False)
+    told = soak._progress(2.0)
+    told(0.25, 3, 0)
+    told(0.26, 3, 0)  # too soon after the last
+    told(1.0, 12, 1)
+    bars, end, rest = capsys.readouterr().err.partition("\n")
+    first, last = bars.split("\r")[1:]
+    assert first == f"[{'#' * 8:<30}] 0.50 of 2 h, 3 faults, 0 failures, 3 min left  "
+    assert last == f"[{'#' * 30}] 2.00 of 2 h, 12 faults, 1 failures, 0 min left  "
+    assert (end, rest) == ("\n", "")
+    clock = iter([0.0, 60.0, 60.1, 120.0])
+    monkeypatch.setattr(soak.sys.stderr, "isatty", lambda: False, raising=False)
+    told = soak._progress(2.0)
+    told(0.25, 3, 0)
+    told(0.26, 3, 0)
+    assert capsys.readouterr().err == "soak: 0.50 of 2 h, 3 faults, 0 failures, 3 min left\n"
+
+
+def test_a_folder_of_speech_with_the_fewest_labels_that_do_passes(root: Path, recordings: Path, tmp_path: Path) -> None:
+    own = tmp_path / "my own"
+    own.mkdir()
+    rows = []
+    for name, text, start, end in (
+        ("hello.wav", "hello", 400, 1072),
+        ("time-tokyo.flac", "what time is it", 400, 2233),
+    ):
+        shutil.copy(recordings / name, own)
+        rows.append(f'[[recording]]\nfile = "{name}"\ntext = "{text}"\nstart_ms = {start}\nend_ms = {end}\n')
+    (own / "labels.toml").write_text("\n".join(rows))
+    for seed, labelled in ((1, True), (2, True), (1, False)):
+        if not labelled:  # then nobody knows what is to be answered, and the end waits for whatever comes
+            (own / "labels.toml").unlink()
+        words = ["--hours", "0.015", "--seed", str(seed), "--faults", "none", "--fixtures", str(own)]
+        done = subprocess.run(
+            **command(root, *words, "--report", str(tmp_path / "r")),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        found = json.loads((tmp_path / "r" / "summary.json").read_text())
+        assert found["verdicts"]["turn endings"]["checks"] >= 3
+        assert bool(found["verdicts"]["mute"]["checks"]) is labelled
+
+
+def test_a_minute_of_real_time_over_real_sockets_passes(root: Path, recordings: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    shutil.copy(recordings / "hello.wav", own)
+    label = '[[recording]]\nfile = "hello.wav"\ntext = "hello"\nstart_ms = 400\nend_ms = 1072\n'
+    (own / "labels.toml").write_text(label)
+    words = ["--hours", "0.004", "--faults", "none", "--clock", "real", "--fixtures", str(own)]
+    done = subprocess.run(
+        **command(root, *words, "--report", str(tmp_path / "r")),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tmp_path / "r" / "summary.json").read_text())
+    assert found["verdicts"]["mute"]["checks"] >= 2
+    assert found["verdicts"]["clock drift"]["checks"] == 1
 
 
 def signal_group(process: "subprocess.Popen[str]") -> None:
