@@ -151,6 +151,9 @@ def _soak(one: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--fixtures", metavar="DIR", help="your own recordings to speak; labels.toml beside them is optional"
     )
+    one.add_argument(
+        "--devices", metavar="NAME", default="", help="real clock: speak into this output, which your microphone hears"
+    )
     one.add_argument("--report", metavar="DIR", help="where report.html and summary.json go (default: a new folder)")
     one.add_argument("--figures", metavar="FILE.md", help="a document with two marks, between which the figures go")
     one.add_argument(

@@ -15,7 +15,7 @@ from bin.soaking.outcome import Order, Outcome
 from bin.soaking.processes import parts, soak
 from bin.soaking.recordings import load
 from bin.soaking.report import write
-from pipeline.errors import AssistantError
+from pipeline.errors import AssistantError, PlanError
 
 FIXTURES = Path(__file__).parents[1] / "tests" / "fixtures"
 INTERRUPTED = 130
@@ -57,7 +57,10 @@ def orders(options: argparse.Namespace) -> list[Order]:
         tuple(options.config),
         tuple(options.set),
         options.every,
+        options.devices,
     )
+    if whole.devices and whole.clock != "real":
+        raise PlanError("--devices is of the real clock; add --clock real")
     return parts(whole, _processes(options))
 
 

@@ -21,7 +21,8 @@ BLOCK_MS = 1000 / BLOCKS_A_SECOND
 SPEECH = {"captured", "speech"}  # the edges that carry what the user says
 FADE = 240  # samples at a cut that a fade has changed: 10 ms
 TOLD = 8  # turns whose words are remembered until they end
-NEEDED = ("utterances lost", "utterances doubled", "words", "reply sound", "turn endings")  # of a run that had turns
+NEEDED = ("words", "reply sound", "turn endings")  # of a run that had turns
+BY_SAMPLE = ("utterances lost", "utterances doubled")  # and of one whose sound keeps its samples
 
 
 @attrs.define
@@ -240,11 +241,13 @@ class Books:
                 self._lost(placed)
 
     def _lost(self, placed: Placed) -> None:
-        owed = placed.passed | (placed.emitted if placed.utterance.clean and not placed.disturbed else 0)
+        owed = placed.passed | (placed.emitted if placed.utterance.wanted and not placed.disturbed else 0)
         missing = BLOCK_MS * (owed & ~placed.received).bit_count()
         self.findings.add("utterances")
-        self._asked = self._asked or (placed.utterance.clean and not placed.disturbed)
+        self._asked = self._asked or (placed.utterance.wanted and not placed.disturbed)
         self.findings.add("seconds of speech", placed.emitted.bit_count() / BLOCKS_A_SECOND)
+        if self.far.aloud:
+            return
         unexcused = missing
         for loss in self.reported:
             if loss.at >= self.time_of(placed.start):  # each millisecond that was reported excuses one
@@ -278,6 +281,7 @@ class Books:
             return
         judged = (
             *NEEDED,
+            *(() if self.far.aloud else BY_SAMPLE),
             *(("deaf", "mute") if self._asked else ()),
             *(("tool debts",) if self.debts.asked_for else ()),
         )

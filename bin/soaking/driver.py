@@ -45,7 +45,7 @@ class Driver:
         placed = self.script.speak(self._choose(), after=round(self.random.expovariate(0.5) * BLOCKS_A_SECOND))
         await self._until_spoken(placed)
         self.books.judge(min(self.injector.world.network.away, trio.current_time()) - 300)
-        if not placed.utterance.clean:
+        if not placed.utterance.wanted:
             await trio.sleep(self.random.uniform(0, 6))
             return
         await self._answered(placed)
@@ -62,10 +62,10 @@ class Driver:
         await trio.sleep_until(self.injector.clear_at(trio.current_time()))
         await self.quiet()
         for _ in range(questions):
-            clean = [one for one in self.utterances if one.clean]
-            placed = self.script.speak(self.random.choice(clean or list(self.utterances)), after=BLOCKS_A_SECOND)
+            wanted = [one for one in self.utterances if one.wanted]
+            placed = self.script.speak(self.random.choice(wanted or list(self.utterances)), after=BLOCKS_A_SECOND)
             await self._until_spoken(placed)
-            if placed.utterance.clean:
+            if placed.utterance.wanted:
                 await self._answered(placed)
             await self.quiet(QUIET)
         self.books.judge(float("inf"))

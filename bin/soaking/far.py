@@ -13,7 +13,7 @@ from actors.emulator.connection import Observed
 from bin.soaking.debts import Debts
 from bin.soaking.findings import Findings
 from bin.soaking.recordings import BLOCK_BYTES
-from bin.soaking.script import Placed, Script, mark_of
+from bin.soaking.script import REMEMBERED, Placed, Script, mark_of
 from pipeline.messages import SAMPLE_BYTES
 
 TURNS = 64  # of the far end's turns that are remembered
@@ -58,12 +58,16 @@ class Piece:
 
 @attrs.define(eq=False)
 class FarBooks:
-    """Takes everything that the service observes; `zero` is the time of the soak's beginning."""
+    """Takes everything that the service observes; `zero` is the time of the soak's beginning.
+
+    What comes through real devices, `aloud`, is not the same sample by sample: it has arrived once there are words.
+    """
 
     script: Script
     debts: Debts
     findings: Findings
     zero: float = 0.0
+    aloud: bool = False
     turns: deque[FarTurn] = attrs.field(factory=lambda: deque(maxlen=TURNS), init=False)
     words: deque[Piece] = attrs.field(factory=lambda: deque(maxlen=WORDS), init=False)
     arrived: dict[int, float] = attrs.field(factory=dict, init=False)
@@ -75,7 +79,7 @@ class FarBooks:
     def observe(self, seen: Observed) -> None:
         """Takes what the service tells, synchronously."""
         self.connections = max(self.connections, seen.connection)
-        if seen.kind == "audio":
+        if seen.kind == "audio" and not self.aloud:
             self._sound(seen.connection, seen.pcm)
         elif seen.kind == "sent" and seen.sent is not None:
             self._sent(seen.connection, seen.sent)
@@ -119,9 +123,17 @@ class FarBooks:
         placed.received |= placed.bit(number)
         if number == placed.speech[-1]:
             if placed.number not in self.arrived:
-                self.arrived[placed.number] = trio.current_time()
-                self.arrived = dict(list(self.arrived.items())[-TURNS:])
+                self._arrive(placed)
             self._heard.append(placed)
+
+    def _understood(self) -> None:
+        for placed in self.script.recent() if self.aloud else ():
+            if placed.number not in self.arrived and placed.end <= self.script.next:
+                self._arrive(placed)
+
+    def _arrive(self, placed: Placed) -> None:
+        self.arrived[placed.number] = trio.current_time()
+        self.arrived = dict(list(self.arrived.items())[-REMEMBERED:])
 
     def _sent(self, connection: int, message: Mapping[str, Any]) -> None:
         if "toolCall" in message:
@@ -133,6 +145,7 @@ class FarBooks:
             return
         if text := content.get("inputTranscription", {}).get("text"):
             self.words.append(Piece(connection, text, trio.current_time()))
+            self._understood()
         for part in content.get("modelTurn", {}).get("parts", ()):
             if "inlineData" in part:
                 self._under_way(connection).speak(base64.b64decode(part["inlineData"]["data"]))

@@ -4,6 +4,7 @@ import hashlib
 import random
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -26,7 +27,7 @@ from bin.soaking.faults import MISBEHAVING, NETWORK, OTHERS, Fault, Happening, I
 from bin.soaking.findings import Findings
 from bin.soaking.house import connected, listened, planned
 from bin.soaking.misbehaving import Tools
-from bin.soaking.near import Heard
+from bin.soaking.near import Heard, Loudspeaker
 from bin.soaking.network import Network
 from bin.soaking.order import settled_order
 from bin.soaking.outcome import Order, Outcome
@@ -72,6 +73,7 @@ class Half:
     latencies: list[tuple[float, float]] = attrs.field(factory=list, init=False)
     outcomes: dict[str, int] = attrs.field(factory=dict, init=False)
     misbehaved: dict[str, int] = attrs.field(factory=dict, init=False)
+    told_of: Counter[str] = attrs.field(factory=Counter, init=False)  # events, by their names
     seconds: float = 0.0
     wall: float = 0.0
     processor: float = 0.0
@@ -129,8 +131,10 @@ class Half:
         order, zero = self.order, trio.current_time()
         self._started = zero
         dice = [random.Random(f"{order.seed}/{part}") for part in ("person", "faults", "network", "tools")]  # noqa: S311
-        script, heard, debts = Script(), Heard(), Debts(self.findings, zero)
-        far = FarBooks(script, debts, self.findings, zero)
+        script, debts = Script(), Debts(self.findings, zero)
+        aloud = bool(order.devices)
+        heard = Heard(broken=aloud, away=aloud)
+        far = FarBooks(script, debts, self.findings, zero, aloud)
         books = Books(script, far, debts, heard, self.findings)
         settings = Settings(threads=order.clock == "real", handles=HANDLES)
         service = Service(settings, self.voice, self.hearing, far.observe)
@@ -156,8 +160,11 @@ class Half:
                 world.conversation = conversation
                 self._edges = conversation.house.edges
                 conversation.house.edges["reply"].tap = books.replied
-                conversation.house.edges["speech"].tap = books.uttered
-                books.origin = await conversation.house.state["timeline"].begun()
+                if aloud:
+                    books.origin = await nursery.start(Loudspeaker(script, order.devices).run)
+                else:
+                    conversation.house.edges["speech"].tap = books.uttered
+                    books.origin = await conversation.house.state["timeline"].begun()
                 await driver.exchange()
                 await self._talk(driver, injector, books)
             self.findings.check(
@@ -185,7 +192,8 @@ class Half:
         books.close(self.seconds)
         books.untested(self.seconds)
         self._judge(first)
-        self._judge_drift(await _drift(books) - drift, trio.current_time() - since)
+        if not self.order.devices:
+            self._judge_drift(await _drift(books) - drift, trio.current_time() - since)
         self.complete = True
 
     def _judge(self, first: Sample) -> None:
@@ -212,6 +220,7 @@ class Half:
         async for event in events:
             fields = {key: value for key, value in event.fields().items() if key not in SECRET}
             self._digest.update(f"{event.at - self._started:.6f} {event.name} {fields}\n".encode())
+            self.told_of[event.name] += 1
             books.feed(event)
 
     async def _watch(self, until: float, driver: Driver, books: Books) -> None:

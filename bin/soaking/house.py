@@ -28,12 +28,15 @@ NEVER = "ws://far.end"  # where a dial in memory is told to go
 
 
 def planned(order: Order, folder: Path, world: World) -> Plan:
-    """Gives the plan: devices and tools are the soak's, and with all faults every actor has a fuse."""
+    """Gives the plan: tools, and devices but for real ones, are the soak's; with all faults every actor has a fuse."""
     plan = Plan.load(*order.configs, folder=folder)
     plan.set("tools.use", [])
     plan.set("actors.vad.use", "actors.vad:Energy")
-    plan.set("actors.microphone", {"use": Mouth, "script": lambda: world.script})
-    plan.set("actors.playback", {"use": Ear, "heard": lambda: world.heard})
+    if order.devices:
+        plan.set_text("room.headphones=true")  # what is spoken comes by another way than out of the speaker
+    else:
+        plan.set("actors.microphone", {"use": Mouth, "script": lambda: world.script})
+        plan.set("actors.playback", {"use": Ear, "heard": lambda: world.heard})
     plan.set("actors.connection", {"endpoint": NEVER, "threads": order.clock == "real"})
     plan.set("state.toolbox", {"inline": order.clock == "virtual"})
     for setting in order.sets:

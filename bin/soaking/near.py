@@ -8,6 +8,8 @@ import trio
 
 from actors import playback
 from actors.audio.paced import PacedSpeaker, nowhere
+from actors.audio.resample import Resampler
+from actors.audio.speaker import Speaker
 from actors.audio.timeline import Timeline
 from bin.soaking.recordings import BLOCK
 from bin.soaking.script import Script
@@ -117,6 +119,24 @@ class Ear(playback.Discard):
             while not until():  # noqa: ASYNC110 - a fault may come at any time
                 await trio.sleep(REPLUG_STEP)
             nursery.cancel_scope.cancel("the device has changed")
+
+
+@attrs.define(eq=False)
+class Loudspeaker:
+    """Speaks the script into an output device, which a real microphone hears."""
+
+    script: Script
+    device: str
+
+    async def run(self, *, task_status: trio.TaskStatus[float] = trio.TASK_STATUS_IGNORED) -> None:
+        """Runs until cancelled; tells when the script's first block begins. DeviceUnavailable where it is lost."""
+        resampler = Resampler(INPUT_RATE, OUTPUT_RATE)
+        async with Speaker(self.device) as speaker:
+            origin = trio.current_time()
+            task_status.started(origin)
+            while True:
+                await trio.sleep_until(origin + self.script.next * BLOCK / INPUT_RATE)
+                await speaker.write(resampler.push(self.script.take(self.script.next)))
 
 
 Bomb = Callable[[str], Any]

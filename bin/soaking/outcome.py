@@ -26,6 +26,7 @@ class Order:
     configs: Sequence[str] = ()
     sets: Sequence[str] = ()
     every: float = EVERY
+    devices: str = ""  # the output device into which the recordings are spoken, for the plan's own microphone
 
     @property
     def repeats(self) -> bool:
@@ -37,6 +38,7 @@ class Order:
         words = ["bin/assistant", "soak", "--hours", repr(self.hours), "--seed", str(self.seed)]
         words += ["--faults", self.faults, "--every", repr(self.every), "--clock", self.clock, "--processes", "1"]
         words += ["--fixtures", str(self.fixtures.absolute())]
+        words += [f"--devices={self.devices}"] if self.devices else []
         words += [f"--config={name}" for name in self.configs] + [f"--set={setting}" for setting in self.sets]
         return shlex.join(words)
 

@@ -19,6 +19,7 @@ BLOCKS_A_SECOND = INPUT_RATE // BLOCK
 LABELS = "labels.toml"
 SUFFIXES = (".wav", ".flac", ".ogg")
 AUDIBLE = 0.01  # of the peak: where speech is taken to begin in a recording without a label
+REQUEST = "request"
 LONGEST = 60.0  # seconds of one utterance: half of what is kept unanswered
 
 
@@ -26,24 +27,28 @@ LONGEST = 60.0  # seconds of one utterance: half of what is kept unanswered
 class Utterance:
     """One recording as a microphone would give it; the blocks from `first` up to `last` hold its speech.
 
-    `kind` says what is to be expected of it: a request, a backchannel, a sound, or something other. `clean` speech is
-    a request loud and alone: no detector overlooks it, so all of it has to arrive, and it has to be answered.
+    `kind` says what is to be expected of it: a request, a backchannel, a sound, or something other. A request is loud
+    enough that no detector overlooks it, so all of it has to arrive, and it has to be answered.
     """
 
     name: str
     text: str
     kind: str
-    clean: bool
     blocks: tuple[bytes, ...] = attrs.field(repr=False)
     first: int
     last: int
+
+    @property
+    def wanted(self) -> bool:
+        """Whether all of it has to arrive, and to be answered."""
+        return self.kind == REQUEST
 
 
 def load(folder: Path) -> tuple[Utterance, ...]:
     """Reads every recording of a folder, sorted by name, with its label where there is one.
 
-    A label needs `file`, `text`, `start_ms` and `end_ms`; one that says nothing of `condition` and `kind` is of a clean
-    request. Without any label it is speech of whatever kind.
+    A label needs `file`, `text`, `start_ms` and `end_ms`; one that says nothing of `kind` is of a request. Without any
+    label it is speech of whatever kind.
     PlanError where there is nothing to speak, or a label is wrong; BadRecording for a file that cannot be read.
     """
     labels = _labels(folder)
@@ -78,15 +83,14 @@ def _utterance(path: Path, label: Mapping[str, Any]) -> Utterance:
     pcm += bytes(-len(pcm) % BLOCK_BYTES)
     blocks = tuple(pcm[at : at + BLOCK_BYTES] for at in range(0, len(pcm), BLOCK_BYTES))
     if label and not label.get("text"):
-        return Utterance(path.name, "", "sound", clean=False, blocks=blocks, first=0, last=0)
+        return Utterance(path.name, "", "sound", blocks, first=0, last=0)
     try:
         start, end = (label["start_ms"] / 1000, label["end_ms"] / 1000) if label else _extent(pcm)
         first, last = math.floor(start * BLOCKS_A_SECOND), math.ceil(end * BLOCKS_A_SECOND)
     except (KeyError, TypeError) as error:
         raise PlanError(f"{path.with_name(LABELS)}: {path.name} has no good start_ms and end_ms ({error!r})") from error
     kind = str(label.get("kind", "request" if label else "other"))
-    clean = bool(label) and kind == "request" and label.get("condition", "clean") == "clean"
-    return Utterance(path.name, str(label.get("text", "")), kind, clean, blocks, first, last)
+    return Utterance(path.name, str(label.get("text", "")), kind, blocks, first, last)
 
 
 def _extent(pcm: bytes) -> tuple[float, float]:

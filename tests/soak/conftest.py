@@ -105,7 +105,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Told]:
         debts = Debts(findings)
         far = FarBooks(script, debts, findings)
         books = Books(script, far, debts, Heard(), findings)
-        utterance = Utterance("a.wav", "a", "request", clean=True, blocks=(SPEECH,) * 20, first=5, last=15)
+        utterance = Utterance("a.wav", "a", "request", blocks=(SPEECH,) * 20, first=5, last=15)
         return Told(script, far, books, script.speak(utterance, after=10), findings)
 
     return make

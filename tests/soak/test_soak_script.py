@@ -13,7 +13,7 @@ from pipeline.errors import PlanError
 
 def loud(name: str = "a", blocks: int = 10) -> Utterance:
     pcm = np.full(BLOCK_BYTES // 2, 1000, "<i2").tobytes()
-    return Utterance(name, name, "request", clean=True, blocks=(pcm,) * blocks, first=2, last=blocks - 2)
+    return Utterance(name, name, "request", blocks=(pcm,) * blocks, first=2, last=blocks - 2)
 
 
 @pytest.mark.parametrize("number", [0, 1, 319, 4_320_000, 2**32 - 1])
@@ -51,16 +51,18 @@ def test_the_fixtures_are_spoken_as_labelled(recordings: Path) -> None:
     found = {one.name: one for one in load(recordings)}
     assert len(found) >= 50
     hello = found["hello.wav"]
-    assert (hello.first, hello.last, hello.kind, hello.clean) == (20, 54, "request", True)
+    assert (hello.first, hello.last, hello.kind, hello.wanted) == (20, 54, "request", True)
     assert found["silence.flac"].first == found["silence.flac"].last == 0
-    assert not found["time-madrid-babble5.flac"].clean
+    assert found["time-madrid-babble5.flac"].wanted
+    assert sum(one.wanted for one in found.values()) >= 40
+    assert not found["pause-twice.flac"].wanted
 
 
 def test_recordings_without_labels_do(tmp_path: Path) -> None:
     sound = np.concatenate([np.zeros(8000), 0.5 * np.sin(np.arange(16000) / 5), np.zeros(8000)])
     soundfile.write(tmp_path / "own.wav", sound, 16000)
     (own,) = load(tmp_path)
-    assert (own.kind, own.first, own.last, own.clean) == ("other", 25, 75, False)
+    assert (own.kind, own.first, own.last, own.wanted) == ("other", 25, 75, False)
 
 
 def test_a_label_that_says_no_more_than_it_has_to_is_of_a_request(tmp_path: Path) -> None:
@@ -68,12 +70,12 @@ def test_a_label_that_says_no_more_than_it_has_to_is_of_a_request(tmp_path: Path
         soundfile.write(tmp_path / f"{name}.wav", 0.5 * np.sin(np.arange(16000) / 5), 16000)
     rows = [
         f'[[recording]]\nfile = "{name}.wav"\ntext = "hello"\nstart_ms = 0\nend_ms = 900\n{more}\n'
-        for name, more in (("a", ""), ("b", 'condition = "babble 5 dB"'), ("c", 'kind = "backchannel"'))
+        for name, more in (("a", ""), ("b", 'kind = "other"'), ("c", 'kind = "backchannel"'))
     ]
     (tmp_path / "labels.toml").write_text("".join(rows))
-    assert [(one.kind, one.clean) for one in load(tmp_path)] == [
+    assert [(one.kind, one.wanted) for one in load(tmp_path)] == [
         ("request", True),
-        ("request", False),
+        ("other", False),
         ("backchannel", False),
     ]
 
