@@ -26,10 +26,10 @@ import pytest
 import trio
 import trio_websocket as ws
 
-STARTS, PLACES = 2, 5  # how many programs start at once, and how many scenarios that are not long are played at once
+STARTS, PLACES, LONG = 1, 2, 2  # how many programs start at once, and how many short and long scenarios are played
 START = 2.0  # seconds at most for which a start keeps others from starting
 LIMIT = 150.0  # seconds after which a run is taken for hung
-WHOLE = 240.0  # seconds for the result of a scenario, queueing included
+WHOLE = 1200.0  # seconds for the result of a scenario, queueing included
 MOST = (
     4.0  # how many times slower than an idle machine may excuse a program; beyond that it is the program that is slow
 )
@@ -311,13 +311,13 @@ class Stage:
 
     async def play(self, scenarios: Mapping[tuple[str, str], Scenario], long: set[str], over: threading.Event) -> None:
         """Plays scenarios side by side until all have ended or `over` is set; every one leaves a result."""
-        door, places = trio.CapacityLimiter(STARTS), trio.CapacityLimiter(PLACES)
+        door, short, long_ones = (trio.CapacityLimiter(number) for number in (STARTS, PLACES, LONG))
         async with self.user("emulator", door).starts("emulator", "--port", "0", "--key", self.key) as emulator:
             url = (await emulator.ready())["url"]
             cache = await self._warm(door)
 
             async def one(name: tuple[str, str], scenario: Scenario) -> None:
-                async with nullcontext() if name[0] in long else places:
+                async with long_ones if name[0] in long else short:
                     user = self.user("-".join(name), door, url)
                     shutil.copytree(cache, user.environment["XDG_CACHE_HOME"], dirs_exist_ok=True)
                     try:
