@@ -57,7 +57,8 @@ def soaked(recordings: Path, table: dict[str, Happening], seed: int, faults: str
 
 
 @pytest.mark.parametrize("name", [*NETWORK, *OTHERS])
-def test_every_promise_is_kept_under(name: str, recordings: Path) -> None:
+def test_every_promise_is_kept_under(name: str, recordings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bin.soaking.half.MISBEHAVING", 0.0)  # tools have rows of their own
     half = soaked(recordings, {name: {**NETWORK, **OTHERS}[name]}, seed=11)
     found = half.outcome()
     assert found.findings.kept == []
