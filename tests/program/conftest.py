@@ -26,7 +26,7 @@ import pytest
 import trio
 import trio_websocket as ws
 
-STARTS, PLACES, LONG = 1, 2, 2  # how many programs start at once, and how many short and long scenarios are played
+STARTS, PLACES, LONG = 2, 3, 2  # how many programs start at once, and how many short and long scenarios are played
 START = 2.0  # seconds at most for which a start keeps others from starting
 LIMIT = 150.0  # seconds after which a run is taken for hung
 WHOLE = 1200.0  # seconds for the result of a scenario, queueing included
