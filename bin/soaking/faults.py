@@ -11,6 +11,7 @@ import attrs
 import trio
 
 from actors.emulator.handles import Handles
+from actors.emulator.link import Link
 from actors.emulator.service import Service
 from bin.soaking.misbehaving import Tools
 from bin.soaking.near import Heard
@@ -19,6 +20,7 @@ from bin.soaking.script import Script
 from pipeline.conversation import Conversation
 
 DETECTED = 75.0  # seconds in which a link that says nothing is given up: a heartbeat and the patience after it
+LATE_PONGS = 30.0  # seconds in which pongs are late: three pings
 REDIAL = 14.0  # seconds until the next attempt at the latest, once the service is back
 # Neither 1000, which ends a conversation, nor 1007 and 1008, which end it when they come again and again.
 CODES = (1001, 1009, 1011, 1012, 1013, 3000, 4000)
@@ -207,13 +209,21 @@ def _no_pongs(world: World) -> tuple[float, str]:
 
 def _late_pongs(world: World) -> tuple[float, str]:
     seconds = world.random.uniform(1, 25)
+    until = trio.current_time() + LATE_PONGS
     for connection in world.connections:
-        connection.link.answer_ping = partial(_answer_later, world, connection.link, seconds)
-    return DETECTED, f"{seconds:.1f} s"
+        connection.link.answer_ping = partial(_answer_later, world, connection.link, seconds, until)
+    return LATE_PONGS + seconds, f"{seconds:.1f} s"
 
 
-def _answer_later(world: World, link: Any, seconds: float, pong: bytes) -> None:  # noqa: ANN401 - the service's own
-    world.later(seconds, partial(link.send_raw, pong))
+def _answer_later(world: World, link: Link, seconds: float, until: float, pong: bytes) -> None:
+    def answer() -> None:
+        if link.open:
+            link.send_raw(pong)
+
+    if trio.current_time() < until:
+        world.later(seconds, answer)
+    else:
+        answer()
 
 
 def _no_microphone(world: World) -> tuple[float, str]:
