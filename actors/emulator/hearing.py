@@ -1,11 +1,13 @@
 """Words from speech: pocketsphinx with its own English model and the grammar of `grammar.py`; its only importer.
 
 Two decoders listen: one knows the requests and nothing else, the other any row of speech sounds. What the first finds
-counts only if it fits the sound about as well as what the second finds, so that other talk is not bent into a request.
-Both hold the interpreter while they work, so they are fed a little at a time: in between, other threads get their turn.
+counts only if it fits the sound about as well as what the second finds, so that other talk is not bent into a request;
+the second listens only where that is in doubt. Both hold the interpreter while they work, so they are fed a little at
+a time: in between, other threads get their turn.
 """
 
 import math
+import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -18,6 +20,7 @@ import pocketsphinx
 from numpy.typing import NDArray
 
 from actors.emulator import grammar, phrasebook
+from actors.emulator.network import Network
 
 RATE = 16_000
 """Samples a second of all speech understood; the rate of the Live service's input."""
@@ -73,78 +76,61 @@ class Pair(NamedTuple):
 
 
 @attrs.define(eq=False)
-class Listener:
-    """Understands one utterance while it is being said; from `Hearing.listen`, for one thread at a time."""
+class Utterance:
+    """One utterance, levelled for the decoders that listen to it; for one thread at a time."""
 
-    _hearing: "Hearing"
-    _pair: "Pair"
-    _peak: float = _QUIETEST
-    _rest: bytes = b""
-    _heard: int = 0
-    _frames: list[NDArray[np.float32]] = attrs.field(factory=list)
-    _noise: np.random.Generator = attrs.field(factory=lambda: np.random.default_rng(1))
-    _text: str | None = None
-    _taken: list[bytes] = attrs.field(factory=list)
-    _rival: float | None = None
-    _score: float | None = None
+    _pair: Pair
+    _levelled: NDArray[np.float32]
+    _score: float | None = attrs.field(default=None, init=False)
+    _rival: float | None = attrs.field(default=None, init=False)
 
-    def push(self, pcm: bytes) -> None:
-        """Takes the next piece of sound, 16 kHz s16le mono, of any length; beyond 30 s it is not listened to."""
-        data = self._rest + pcm
-        usable = len(data) - len(data) % (2 * _FRAME)
-        self._rest = data[usable:]
-        samples = np.frombuffer(data[:usable], dtype="<i2").astype(np.float32)[: max(0, _LONGEST - self._heard)]
-        for start in range(0, len(samples), _SLICE):
-            self._take(samples[start : start + _SLICE])
+    @classmethod
+    def of(cls, pair: Pair, speech: bytes, peak: float) -> "Utterance":
+        """Takes speech, 16 kHz s16le mono, with the peak of its samples; beyond 30 s it is not listened to."""
+        whole = np.frombuffer(_RUN + speech + bytes(-len(speech) % (2 * _FRAME)) + _RUN, dtype="<i2")[:_LONGEST]
+        noise = np.random.default_rng(1).standard_normal(len(whole), dtype=np.float32) * (_FLOOR * _LEVEL)
+        return cls(pair, whole.astype(np.float32) * (_LEVEL / max(peak, _QUIETEST)) + noise)
 
-    def text(self) -> str:
-        """Ends the utterance and returns what was said in it, as plain words; "" where nothing was understood."""
-        if self._text is None:
-            self.push(bytes(-len(self._rest) % (2 * _FRAME)) + _RUN)
-            for decoder in self._pair:
-                decoder.end_utt()
-            rival = self._pair.sounds.hyp()
-            self._rival = None if rival is None else rival.score
-            best = self._pair.requests.hyp()
-            self._score = None if best is None else best.score
-            self._text = self._judge(self._pair.requests)
-            self._hearing.give_back(self._pair)
-        return self._text
+    def request(self) -> str:
+        """Returns what was said in it, as plain words; "" where nothing was understood."""
+        self._score = self._listen(self._pair.requests)
+        return self._judge(self._pair.requests)
 
-    def text_by(self, decoder: pocketsphinx.Decoder) -> str:
-        """Returns what another decoder understands of an utterance that has ended; "" unless it does so much better.
+    def call(self, decoder: pocketsphinx.Decoder) -> str:
+        """Returns what another decoder understands, of functions; "" unless it fits much better than the request.
 
         Its grammar is looser than that of the requests, so it is held to more.
         """
+        score = self._listen(decoder)
+        if score is None or self._fits_worse(score, _LOOSE):
+            return ""
+        if self._score is not None and math.log(score / self._score) < _BETTER and self._judge(self._pair.requests):
+            return ""
+        return self._judge(decoder) if phrasebook.plausible(decoder.hyp().hypstr) else ""
+
+    def _listen(self, decoder: pocketsphinx.Decoder) -> float | None:
+        """Has a decoder listen to all of it; gives the score of what it found, if anything."""
         decoder.set_cmn(_MEAN)
         decoder.start_utt()
-        for data in self._taken:
-            decoder.process_raw(data, no_search=False, full_utt=False)
+        sound = np.clip(self._levelled, -32768, 32767).astype("<i2")
+        for start in range(0, len(sound), _SLICE):
+            decoder.process_raw(sound[start : start + _SLICE].tobytes(), no_search=False, full_utt=False)
         decoder.end_utt()
         found = decoder.hyp()
-        if found is None or self._rival is None or math.log(found.score / self._rival) < _LOOSE:
-            return ""
-        if self._text and self._score is not None and math.log(found.score / self._score) < _BETTER:
-            return ""
-        return self._judge(decoder) if phrasebook.plausible(found.hypstr) else ""
+        return None if found is None else float(found.score)
 
-    def _take(self, samples: NDArray[np.float32]) -> None:
-        self._heard += len(samples)
-        self._peak = max(self._peak, float(np.max(np.abs(samples))))
-        noise = self._noise.standard_normal(len(samples), dtype=np.float32) * (_FLOOR * _LEVEL)
-        levelled = samples * (_LEVEL / self._peak) + noise
-        self._frames.append(np.mean(np.square(levelled).reshape(-1, _FRAME), axis=1))
-        data = np.clip(levelled, -32768, 32767).astype("<i2").tobytes()
-        self._taken.append(data)
-        for decoder in self._pair:
-            decoder.process_raw(data, no_search=False, full_utt=False)
+    def _fits_worse(self, score: float, allowed: float) -> bool:
+        """Whether any row of sounds fits better than this by more than is allowed."""
+        if self._rival is None:
+            self._rival = self._listen(self._pair.sounds)
+        return self._rival is not None and math.log(score / self._rival) < allowed
 
     def _judge(self, decoder: pocketsphinx.Decoder) -> str:
         """Returns the request found, unless it fits the sound badly or leaves loud parts of it unexplained."""
         found = decoder.hyp()
         if found is None:
             return ""
-        energy = 10 * np.log10(np.concatenate(self._frames) + 1)
+        energy = 10 * np.log10(np.mean(np.square(self._levelled).reshape(-1, _FRAME), axis=1) + 1)
         loud = energy > max(float(energy.max()) - _LOUD_DB, float(np.percentile(energy, _QUIET_SHARE)) + _OVER_NOISE_DB)
         if np.sum(loud) < _SHORTEST:
             return ""
@@ -160,7 +146,7 @@ class Listener:
         if not spoken or score / spoken < _UNLIKELY or unexplained > _UNEXPLAINED * float(np.sum(loud)):
             return ""
         clearness = min(1.0, max(0.0, score / spoken - _CLEAR))
-        if self._rival is not None and math.log(found.score / self._rival) < _WORSE - _LENIENCE * clearness:
+        if clearness < 1.0 and self._fits_worse(found.score, _WORSE - _LENIENCE * clearness):
             return ""
         return str(found.hypstr)
 
@@ -190,23 +176,24 @@ class Hearing:
         speech, peak = _speech(pcm)
         if not speech:
             return ""
-        listener = self._listener(peak)
-        listener.push(speech)
-        text = listener.text()
-        if not functions:
-            return text
-        with self._one_by_one:
-            decoder = self._decoder_of(functions)
-            return (listener.text_by(decoder) if decoder is not None else "") or text
+        pair = self._taken()
+        try:
+            utterance = Utterance.of(pair, speech, peak)
+            text = utterance.request()
+            if not functions:
+                return text
+            with self._one_by_one:
+                decoder = self._decoder_of(functions)
+                return (utterance.call(decoder) if decoder is not None else "") or text
+        finally:
+            with self._guard:
+                self._idle.append(pair)
 
-    def listen(self) -> Listener:
-        """Returns what understands an utterance as it arrives; a listener left without `text()` is simply dropped."""
-        return self._listener(_QUIETEST)
-
-    def give_back(self, pair: "Pair") -> None:
-        """Takes decoders whose utterance has ended, for the next one."""
+    def _taken(self) -> Pair:
+        """Gives decoders that nobody uses now."""
         with self._guard:
-            self._idle.append(pair)
+            pair = self._idle.pop() if self._idle else None
+        return pair or Pair.load()
 
     def _decoder_of(self, functions: str) -> pocketsphinx.Decoder | None:
         """Gives the decoder for a set of functions, of which the latest few are kept; None if none can be named."""
@@ -219,17 +206,6 @@ class Hearing:
                 self._functions.popitem(last=False)
         self._functions.move_to_end(functions)
         return self._functions[functions]
-
-    def _listener(self, peak: float) -> Listener:
-        with self._guard:
-            pair = self._idle.pop() if self._idle else None
-        pair = pair or Pair.load()
-        for decoder in pair:
-            decoder.set_cmn(_MEAN)
-            decoder.start_utt()
-        listener = Listener(self, pair, peak)
-        listener.push(_RUN)
-        return listener
 
 
 def _pronunciations(wanted: frozenset[str] | None = None) -> Mapping[str, tuple[str, ...]]:
@@ -258,10 +234,19 @@ def _decoder(rules: str, ways: Mapping[str, tuple[str, ...]], beams: Mapping[str
     ]
     for index, (entry, phones) in enumerate(entries, start=1):
         decoder.add_word(entry, phones, index == len(entries))
-    decoder.add_jsgf_string("rules", rules)
+    small = _network(decoder, rules).slim()
+    decoder.add_fsg("rules", decoder.create_fsg("rules", small.start, small.final, small.listed()))
     decoder.activate_search("rules")
     decoder.set_cmn(_MEAN)
     decoder.start_utt()
     decoder.process_raw(_PRACTICE.astype("<i2").tobytes(), no_search=False, full_utt=False)
     decoder.end_utt()
     return decoder
+
+
+def _network(decoder: pocketsphinx.Decoder, rules: str) -> Network:
+    """Has the decoder compile rules, which it gives away as a file only."""
+    with tempfile.TemporaryDirectory(prefix="assistant-") as folder:
+        file = Path(folder) / "rules.fsg"
+        decoder.parse_jsgf(rules).writefile(str(file))
+        return Network.read(file.read_text(encoding="utf-8"), decoder.config["lw"])

@@ -116,7 +116,7 @@ class Caller:
             await stream.send_all(piece)
 
     def _speech(self) -> Iterator[bytes]:
-        """Yields the frames of questions with silence until each is answered and the answer has been heard."""
+        """Yields the frames of questions, each with silence until its answer has been heard, and some seconds more."""
         turn = self.number
         while True:
             question = self.questions[turn % len(self.questions)]
@@ -132,7 +132,7 @@ class Caller:
             else:
                 self.unanswered += 1
             self.understood += self._heard.strip() == question.text
-            for _ in range(25 + self.number % 25):
+            for _ in range(round((2 + self.number % 5 / 2) / PIECE)):  # people take two to four seconds
                 yield SILENCE
             turn += 1
 

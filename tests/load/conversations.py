@@ -5,8 +5,9 @@
     .venv/bin/python tests/load/conversations.py -n 50 --same          # all say the same, so caches help
 
 Each conversation speaks in real time over a socket of its own, without a pause in its sound: a question, then silence
-until the answer has been heard out, then the next. Questions, voices and moments differ unless `--same` is given. All
-clients share one process beside the service's, and never decode what they need not: see `caller.py`.
+until the answer has been heard out and for two to four seconds more, then the next. Questions, voices and moments
+differ unless `--same` is given. All clients share one process beside the service's, and never decode what they need
+not: see `caller.py`.
 """
 
 import argparse
