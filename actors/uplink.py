@@ -12,6 +12,10 @@ from pipeline.errors import TransportLost
 from pipeline.events import Bus, Event
 from pipeline.messages import Request, ToolAnswer, Uttered
 
+CONFIRMED_WITHIN = (
+    20.0  # seconds; a far end that takes longer is not asked what has arrived. Longer than a write may take
+)
+
 
 @attrs.define
 class Uplink:
@@ -29,6 +33,7 @@ class Uplink:
     session: Shared[Session]
     bus: Bus
     _link: Link | None = attrs.field(default=None, init=False)
+    _asked: Link | None = attrs.field(default=None, init=False)  # of which it is being learned what has arrived
     _news: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     async def run(self) -> None:
@@ -39,7 +44,7 @@ class Uplink:
                 nursery.start_soon(self._hear, self.requests)
                 nursery.start_soon(self._answer)
                 nursery.start_soon(self._relink)
-                nursery.start_soon(self._write)
+                nursery.start_soon(self._write, nursery)
         finally:
             if self._link is not None:
                 self._link.wire.abort()
@@ -63,10 +68,13 @@ class Uplink:
                 self.bus.publish(effect)
         self._news.set()
 
-    async def _write(self) -> None:
+    async def _write(self, nursery: trio.Nursery) -> None:
         while True:
             link = self._link
             command = self.session.next_command() if link and link.epoch == self.session.epoch else None
+            if link is not None and link is not self._asked and self._unconfirmed(link):
+                self._asked = link
+                nursery.start_soon(self._confirm, link)
             if link is None or command is None:
                 self._news = trio.Event()
                 await self._news.wait()
@@ -81,3 +89,18 @@ class Uplink:
                 continue
             if link.epoch == self.session.epoch:
                 self.session.wrote(command, trio.current_time(), began)
+
+    def _unconfirmed(self, link: Link) -> bool:
+        return link.epoch == self.session.epoch and self.session.kept.arrived < self.session.kept.said
+
+    async def _confirm(self, link: Link) -> None:
+        """Asks until all that was said over this link is known to have arrived, or never will."""
+        try:
+            while self._unconfirmed(link):
+                said = self.session.kept.said
+                came = await link.wire.pong(CONFIRMED_WITHIN)
+                if link.epoch == self.session.epoch:
+                    self.session.kept.confirm(said, confirms=came)
+        except TransportLost:
+            return  # the writer and the reader tell of it
+        self._asked = None if self._asked is link else self._asked

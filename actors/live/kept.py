@@ -2,6 +2,10 @@
 
 Sending walks the cursor through the log; an answer trims the log's head; a new link moves the cursor back to the
 head. So a replay is nothing special: the same items, in order, once, as fast as the link takes them.
+
+A reply may be to something older than the last words, when those still wait in some buffer on their way. So words are
+let go of once they are answered for and known to have arrived, where the link tells that: a pong follows all that was
+written before its ping (RFC 6455, 5.5.3).
 """
 
 from collections import deque
@@ -22,17 +26,23 @@ class Kept:
     """The log; indices count items since the conversation began.
 
     `limit` is in seconds of audio. Beyond it the oldest audio is let go and counted in `lost_ms`; marks and text stay.
+    The last whole utterance on the wire ends before `said`, what is known to have arrived before `arrived`. `confirms`:
+    the far end tells what has.
     """
 
     limit: float = 120.0
     base: int = 0
     cursor: int = 0
     lost_ms: float = 0.0
+    said: int = 0
+    arrived: int = 0
+    confirms: bool = False
     speech_open: bool = False
     spoke_until: float | None = None
     _items: deque[Item] = attrs.field(factory=deque, init=False)
     _seconds: float = attrs.field(default=0.0, init=False)
     _answered: int = attrs.field(default=0, init=False)
+    _settled: int = attrs.field(default=0, init=False)
     _marked: bool = attrs.field(default=False, init=False)
 
     @property
@@ -76,6 +86,8 @@ class Kept:
         """Moves the cursor past the item it stands at: it is on the wire. Any other item was let go meanwhile."""
         if self.next() is item:
             self.cursor += 1
+            if isinstance(item, SpeechEnded | Say):
+                self.said = self.cursor
 
     def answer_begins(self) -> None:
         """Notes that the service answers: everything sent so far is answered for, but an utterance sent in part."""
@@ -91,10 +103,16 @@ class Kept:
         self._answered = self.base + (sent if begun is None else min(sent, begun))
 
     def settle(self) -> None:
-        """Lets go of what has been answered for; the answer is complete."""
-        while self.base < min(self._answered, self.cursor):
-            self._let_go()
+        """Lets go of what has been answered for, as far as it is known to have arrived; the answer is complete."""
+        self._settled = max(self._settled, min(self._answered, self.cursor))
+        self._release()
         self.lost_ms = 0.0
+
+    def confirm(self, until: int, *, confirms: bool) -> None:
+        """Takes that what stands before `until` has arrived, or that the far end does not tell."""
+        self.confirms = confirms
+        self.arrived = min(max(self.arrived, until), self.cursor)
+        self._release()
 
     def rewind(self) -> float:
         """Moves the cursor to the first item worth sending again; gives the milliseconds of audio from there on.
@@ -105,7 +123,7 @@ class Kept:
             marks = (index for index, item in enumerate(self._items) if isinstance(item, SpeechStarted | Say))
             for _ in range(self._onset(next(marks, len(self._items)))):
                 self._let_go()
-        self.cursor = self.base
+        self.cursor = self.said = self.arrived = self._settled = self.base
         return self._seconds * 1000
 
     def _onset(self, mark: int) -> int:
@@ -141,6 +159,13 @@ class Kept:
         self.base += 1
         self.cursor += self.cursor <= place
         self._answered += self._answered <= place
+        self._settled += self._settled <= place
+        self.said += self.said <= place
+        self.arrived += self.arrived <= place
+
+    def _release(self) -> None:
+        while self.base < (min(self._settled, self.arrived) if self.confirms else self._settled):
+            self._let_go()
 
     def _let_go(self) -> float:
         gone = _seconds(self._items.popleft())

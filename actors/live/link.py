@@ -17,6 +17,9 @@ class Wire(Protocol):
     async def receive(self) -> bytes | str:
         """Waits for the next message; TransportLost when there will be none. Cancelled means: not taken."""
 
+    async def pong(self, patience: float) -> bool:
+        """Tells whether all written so far is known to have arrived, within these seconds; TransportLost as above."""
+
     def abort(self) -> None:
         """Breaks the connection at once; both directions then raise TransportLost."""
 

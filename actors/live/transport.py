@@ -104,20 +104,31 @@ class Transport:
         self._tap("in", message)
         return message
 
-    async def alive(self, patience: float) -> bool:
-        """Sends a ping and tells whether its pong, or any message, came within `patience` seconds.
+    async def pong(self, patience: float) -> bool:
+        """Sends a ping and tells whether its pong came within `patience` seconds; TransportLost when none can.
 
-        Traffic counts because pongs come late, or not at all, from busy services (live-protocol 9, row 2). Cancelled
-        in the middle of the write it leaves half a frame: the connection is only good for closing then.
+        Cancelled in the middle of the write it leaves half a frame: the connection is only good for closing then.
         """
-        asked_at = trio.current_time()
         with trio.move_on_after(patience):
             try:
                 await self._connection.ping()
-            except (ws.ConnectionClosed, LocalProtocolError):
-                return False
+            except ws.ConnectionClosed as closed:
+                raise _lost(closed) from None
+            except LocalProtocolError:
+                raise TransportLost(ABNORMAL, "the connection was already closing") from None
             return True
-        return self._heard_at > asked_at
+        return False
+
+    async def alive(self, patience: float) -> bool:
+        """Sends a ping and tells whether its pong, or any message, came within `patience` seconds.
+
+        Traffic counts because pongs come late, or not at all, from busy services (live-protocol 9, row 2).
+        """
+        asked_at = trio.current_time()
+        try:
+            return await self.pong(patience) or self._heard_at > asked_at
+        except TransportLost:
+            return False
 
     def abort(self) -> None:
         """Breaks the connection at once, without a close frame."""

@@ -281,6 +281,35 @@ TestConversation = Conversation.TestCase
 TestConversation.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
+def test_what_is_answered_goes_once_it_has_arrived_in_either_order() -> None:
+    for late in (False, True):
+        kept, talker = Kept(confirms=True), Talker()
+        keep(kept, talker.utterance(3))
+        drain(kept)
+        kept.answer_begins()
+        steps = [kept.settle, lambda kept=kept: kept.confirm(kept.said, confirms=True)]
+        for step in reversed(steps) if late else steps:
+            assert kept.seconds > 0
+            step()
+        assert (kept.seconds, kept.unanswered()) == (0, [])
+
+
+def test_words_over_a_new_link_have_to_arrive_and_to_be_answered_again() -> None:
+    kept, talker = Kept(confirms=True), Talker()
+    said = keep(kept, talker.utterance(3))
+    drain(kept)
+    kept.answer_begins()
+    kept.settle()
+    kept.rewind()
+    kept.confirm(kept.end, confirms=True)
+    assert drain(kept) == said
+    kept.confirm(kept.end, confirms=True)
+    assert kept.seconds > 0
+    kept.answer_begins()
+    kept.settle()
+    assert kept.seconds == 0
+
+
 @given(st.lists(st.sampled_from(["block", "start", "end", "say", "send"]), max_size=60))
 def test_within_any_bound_text_stays_and_every_lost_sample_is_counted(steps: list[str]) -> None:
     kept, talker = Kept(limit=4 * BLOCK), Talker()

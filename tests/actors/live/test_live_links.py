@@ -14,7 +14,7 @@ from actors.downlink import Downlink
 from actors.live.link import Link, LinkLost, Renewed
 from actors.live.session import Session
 from actors.live.signals import Handle
-from actors.uplink import Uplink
+from actors.uplink import CONFIRMED_WITHIN, Uplink
 from pipeline.channels import Capacity, Edge, Overflow
 from pipeline.errors import TransportLost
 from pipeline.events import Bus, Trouble
@@ -31,6 +31,8 @@ class FakeWire:
     sent: list[str] = attrs.field(factory=list)
     broken: TransportLost | None = None
     aborted: bool = False
+    pings: list[int] = attrs.field(factory=list)
+    arrives: trio.Event = attrs.field(factory=trio.Event)
     _more: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     def feed(self, frame: bytes) -> None:
@@ -52,6 +54,13 @@ class FakeWire:
         if isinstance(frame, TransportLost):
             raise frame
         return frame
+
+    async def pong(self, patience: float) -> bool:
+        self.pings.append(len(self.sent))
+        with trio.move_on_after(patience):
+            await self.arrives.wait()
+            return True
+        return False
 
     def abort(self) -> None:
         self.aborted = True
@@ -203,3 +212,55 @@ async def test_a_reply_that_outgrows_its_edge_ends_with_one_error_and_the_next_i
         nursery.cancel_scope.cancel("enough")
     ends.session.bus.close()
     assert [event.code async for event in heard if isinstance(event, Trouble)] == ["overlong"]
+
+
+ANSWER = (
+    b'{"serverContent": {"outputTranscription": {"text": "yes"}, "generationComplete": true, "turnComplete": true}}'
+)
+
+
+async def test_words_that_wait_on_their_way_are_not_taken_for_answered(ends: Ends, autojump_clock: object) -> None:
+    """A reply to something older says nothing of them; what is known to have arrived is let go of with its answer."""
+    wire, kept = FakeWire(), ends.session.kept
+    kept.confirms = True
+    link = ends.link(wire)
+    for name in ("links", "down"):
+        ends.outlet(name).send_nowait(link)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ends.uplink().run)
+        nursery.start_soon(ends.downlink().run)
+        ends.outlet("requests").send_nowait(Say("hello"))
+        await trio.testing.wait_all_tasks_blocked()
+        wire.feed(ANSWER)
+        await trio.testing.wait_all_tasks_blocked()
+        assert [one.text for one in kept.unanswered()] == ["hello"]
+        ends.outlet("requests").send_nowait(Say("and more"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert wire.pings == [1]
+        wire.arrives.set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert wire.pings == [1, 2]
+        assert [one.text for one in kept.unanswered()] == ["and more"]
+        wire.feed(ANSWER)
+        await trio.testing.wait_all_tasks_blocked()
+        assert kept.unanswered() == []
+        nursery.cancel_scope.cancel("enough")
+
+
+async def test_a_far_end_that_confirms_nothing_is_believed_when_it_answers(ends: Ends, autojump_clock: object) -> None:
+    wire, kept = FakeWire(), ends.session.kept
+    kept.confirms = True
+    link = ends.link(wire)
+    for name in ("links", "down"):
+        ends.outlet(name).send_nowait(link)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ends.uplink().run)
+        nursery.start_soon(ends.downlink().run)
+        ends.outlet("requests").send_nowait(Say("hello"))
+        await trio.testing.wait_all_tasks_blocked()
+        wire.feed(ANSWER)
+        await trio.sleep(CONFIRMED_WITHIN - 1)
+        assert kept.unanswered() != []
+        await trio.sleep(2)
+        assert (kept.unanswered(), kept.confirms) == ([], False)
+        nursery.cancel_scope.cancel("enough")
