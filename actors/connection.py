@@ -160,10 +160,10 @@ class Connection:
             await trio.sleep(delay if self._known else min(delay, outage.since + LAST_TRY - now))
 
     def _stable(self, lost: TransportLost | None, now: float) -> bool:
-        """Whether the link that ended was a good one; one that ends in a refusal was none unless it gave a reply."""
+        """Whether the link that ended was a good one: it lived long or gave a reply; both, if it ended in a refusal."""
         assert self._linked_at is not None  # noqa: S101 - asked of links only
-        refused = lost is not None and lost.code in REFUSALS and self.session.turn == self._turn_at_link
-        return now - self._linked_at > STABLE_AFTER and not refused
+        lived, gave = now - self._linked_at > STABLE_AFTER, self.session.turn > self._turn_at_link
+        return lived and gave if lost is not None and lost.code in REFUSALS else lived or gave
 
     def _recover(self, lost: TransportLost, outage: Outage, now: float) -> float | None:
         """Decides what follows a loss: gives the wait before the next attempt, None at the end, or raises Refused."""

@@ -13,7 +13,7 @@ Phase = Literal["dial", "setup", "session"]
 
 FIRST_DELAY = 0.25  # seconds; doubles with each failed attempt
 LONGEST_DELAY = 10.0
-STABLE_AFTER = 10.0  # a link that lived this long starts the count of attempts anew
+STABLE_AFTER = 10.0  # a link that lived this long, or gave a reply, starts the count of attempts anew
 FRESH_AFTER = 3  # failed resumes in a row before history is told to a fresh session (live-protocol 4.4)
 REFUSALS = (1007, 1008)  # the service refuses what we sent; sending it again changes nothing by itself
 FIRST_PATIENCE = 6.0  # seconds to reach a service that has never answered

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 import numpy as np
 import trio
+from numpy.typing import NDArray
 
 from bin.soaking.debts import Debts
 from bin.soaking.far import FarBooks, FarTurn, Piece
@@ -19,6 +20,8 @@ from pipeline.messages import OUTPUT_RATE, Reply, ReplyAudio, Uttered, Voiced
 
 BLOCK_MS = 1000 / BLOCKS_A_SECOND
 SPEECH = {"captured", "speech"}  # the edges that carry what the user says
+NOTHING = np.zeros(0, np.int16)
+CARRIED = 960  # samples of one turn that may leave the speaker in a block with the next: its largest, 40 ms
 FADE = 240  # samples at a cut that a fade has changed: 10 ms
 TOLD = 8  # turns whose words are remembered until they end
 NEEDED = ("words", "reply sound", "turn endings")  # of a run that had turns
@@ -74,6 +77,10 @@ class Books:
     _asked: bool = False
     _model: dict[int, Words] = attrs.field(factory=dict, init=False)
     _user: str = attrs.field(default="", init=False)
+    _part: bytes = attrs.field(default=b"", init=False, repr=False)
+    _part_words: str = attrs.field(default="", init=False)
+    _ours: NDArray[np.int16] = attrs.field(default=NOTHING, init=False, repr=False)
+    _theirs: NDArray[np.int16] = attrs.field(default=NOTHING, init=False, repr=False)
 
     @property
     def held(self) -> int:
@@ -175,26 +182,52 @@ class Books:
         words = self._model.pop(event.turn, Words())
         if known is None:
             return
-        said = self.far.said(bytes(known.pcm))
+        completed = event.outcome == "completed"
+        said = self._said(event, bytes(known.pcm), words, at) if completed else None
         self._worded(event, words, said)
-        if event.outcome == "completed":
-            if known.pcm:
-                sent = [(turn.connection, turn.samples, turn.outcome) for turn in self.far.turns][-5:]
-                what = f"turn {event.turn}, {len(known.pcm) // 2} samples long, is none of those sent: {sent}"
-                self.findings.check("reply sound", held=said is not None, at=at, what=what)
-            if not broken:
-                self._compare(event, bytes(known.pcm), sound, whole=True)
-            if said is not None:
-                self._answered(said)
-        elif not broken:
-            self._compare(event, bytes(known.pcm), sound, whole=False)
+        if not completed or said is not None:
+            self._part, self._part_words = b"", ""
+        if said is not None:
+            self._answered(said)
+        if broken:
+            self._ours = self._theirs = NOTHING
+        else:
+            self._compare(event, bytes(known.pcm), sound, whole=completed)
+
+    def _said(self, event: e.TurnEnded, pcm: bytes, words: Words, at: float) -> FarTurn | None:
+        """Finds what was sent with exactly this sound.
+
+        A link that stalls, and a user who speaks meanwhile, make two turns of what the far end sent as one: then the
+        sound is the beginning of that, and the next turn's the rest.
+        """
+        self._part += pcm
+        said = self.far.said(self._part)
+        if pcm:
+            begun = said is None and self.far.begun(self._part)
+            sent = [(turn.connection, turn.samples, turn.outcome) for turn in self.far.turns][-5:]
+            what = f"turn {event.turn}, {len(pcm) // 2} samples long, is none of those sent: {sent}"
+            self.findings.check("reply sound", held=said is not None or begun, at=at, what=what)
+            words.pieces = self._part_words + words.pieces
+            self._part, self._part_words = (self._part, words.pieces) if begun else (b"", "")
+        return said
 
     def _compare(self, event: e.TurnEnded, sent: bytes, heard: bytes, *, whole: bool) -> None:
-        """Holds what left the speaker against what was sent; silence aside, for a link that lags leaves gaps."""
+        """Holds what left the speaker against what was sent; silence aside, for a link that lags leaves gaps.
+
+        Of two turns without a gap between them the first one's end and the other's beginning leave it together.
+        """
         ours, theirs = (np.frombuffer(pcm, "<i2") for pcm in (heard, sent))
-        ours, theirs = ours[ours != 0], theirs[theirs != 0]
-        until = len(theirs) if whole else max(0, len(ours) - FADE)
-        held = np.array_equal(ours[:until], theirs[:until]) and (len(ours) == until or not whole)
+        ours, theirs = (
+            np.concatenate([self._ours, ours[ours != 0]]),
+            np.concatenate([self._theirs, theirs[theirs != 0]]),
+        )
+        until = min(len(ours), len(theirs)) if whole else max(0, len(ours) - FADE)
+        same = np.array_equal(ours[:until], theirs[:until])
+        self._ours, self._theirs = (
+            (ours[until:], theirs[until:]) if whole and same and self.turns else (NOTHING, NOTHING)
+        )
+        left = max(len(ours), len(theirs)) - until
+        held = same and (not whole or left <= (CARRIED if self.turns else 0))
         what = f"turn {event.turn}, {event.outcome}: {len(ours)} samples heard and {len(theirs)} sent, or they differ"
         self.findings.check("reply sound", held=bool(held), at=self._at(event), what=what)
 

@@ -36,11 +36,17 @@ class FarTurn:
     outcome: str = ""
     matched: bool = False
     _sum: Any = attrs.field(factory=hashlib.sha1, init=False, repr=False)
+    _sums: dict[int, bytes] = attrs.field(factory=dict, init=False, repr=False)  # by the samples up to a piece's end
 
     def speak(self, pcm: bytes) -> None:
         """Takes sound that was sent."""
         self.samples += len(pcm) // SAMPLE_BYTES
         self._sum.update(pcm)
+        self._sums[self.samples] = self._sum.digest()
+
+    def begins(self, pcm: bytes) -> bool:
+        """Whether the first pieces that were sent are exactly this."""
+        return self._sums.get(len(pcm) // SAMPLE_BYTES) == hashlib.sha1(pcm).digest()  # noqa: S324 - compared, not trusted
 
     def sounds(self, pcm: bytes) -> bool:
         """Whether all that was sent is exactly this."""
@@ -168,3 +174,7 @@ class FarBooks:
     def said(self, pcm: bytes) -> FarTurn | None:
         """Finds the turn, not yet matched, that was sent with exactly this sound."""
         return next((turn for turn in self.turns if not turn.matched and turn.sounds(pcm)), None)
+
+    def begun(self, pcm: bytes) -> bool:
+        """Whether some turn, not yet matched, was sent with this at its beginning."""
+        return any(not turn.matched and turn.begins(pcm) for turn in self.turns)

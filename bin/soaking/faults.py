@@ -192,7 +192,8 @@ def _garbage(world: World) -> tuple[float, str]:
     frame = world.random.choice(GARBAGE)
     for connection in world.connections:
         connection.inject(frame)
-    return 1.0, repr(frame[:20])
+    # It counts as a sign of life, also from a far end that hears nothing any more.
+    return DETECTED if world.network.holed else 1.0, repr(frame[:20])
 
 
 def _oversize(world: World) -> tuple[float, str]:

@@ -193,6 +193,11 @@ class Network:
         self.lines.append(line)
         return line
 
+    @property
+    def holed(self) -> bool:
+        """Whether something is swallowed on its way up a link that still stands."""
+        return any(line.up.hole and not line.over for line in self.lines)
+
     def cut(self) -> None:
         """Resets every link."""
         for line in self.lines:
