@@ -67,6 +67,7 @@ class FarBooks:
     """Takes everything that the service observes; `zero` is the time of the soak's beginning.
 
     What comes through real devices, `aloud`, is not the same sample by sample: it has arrived once there are words.
+    On links that are `unconfirmed` our end cannot know what has arrived, and may say it again.
     """
 
     script: Script
@@ -74,6 +75,7 @@ class FarBooks:
     findings: Findings
     zero: float = 0.0
     aloud: bool = False
+    unconfirmed: set[int] = attrs.field(factory=set)
     turns: deque[FarTurn] = attrs.field(factory=lambda: deque(maxlen=TURNS), init=False)
     words: deque[Piece] = attrs.field(factory=lambda: deque(maxlen=WORDS), init=False)
     arrived: dict[int, float] = attrs.field(factory=dict, init=False)
@@ -121,7 +123,7 @@ class FarBooks:
     def _spoken(self, connection: int, placed: Placed, number: int) -> None:
         if connection not in placed.connections:
             placed.connections.append(connection)
-            told = placed.answered_on is not None and placed.answered_on != connection
+            told = placed.answered_on not in (None, connection, *self.unconfirmed)
             what = (
                 f"{placed.utterance.name} ({placed.number}) was answered on link {placed.answered_on}, and came again"
             )

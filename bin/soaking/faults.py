@@ -59,6 +59,7 @@ class World:
     script: Script
     heard: Heard
     tools: Tools
+    unconfirmed: set[int] = attrs.field(factory=set)  # the numbers of connections whose pongs are late or missing
     conversation: Conversation | None = None
     fuses: dict[str, trio.Event] = attrs.field(factory=dict)
     nursery: trio.Nursery | None = None
@@ -205,6 +206,7 @@ def _oversize(world: World) -> tuple[float, str]:
 def _no_pongs(world: World) -> tuple[float, str]:
     for connection in world.connections:
         connection.link.answers_pings = False
+        world.unconfirmed.add(connection.number)
     return DETECTED, ""
 
 
@@ -213,6 +215,7 @@ def _late_pongs(world: World) -> tuple[float, str]:
     until = trio.current_time() + LATE_PONGS
     for connection in world.connections:
         connection.link.answer_ping = partial(_answer_later, world, connection.link, seconds, until)
+        world.unconfirmed.add(connection.number)
     return LATE_PONGS + seconds, f"{seconds:.1f} s"
 
 

@@ -139,7 +139,7 @@ class Half:
         settings = Settings(threads=order.clock == "real", handles=HANDLES)
         service = Service(settings, self.voice, self.hearing, far.observe)
         tools = Tools(dice[3], MISBEHAVING if order.faults == "all" else 0.0)
-        world = World(dice[1], Network(dice[2]), service, script, heard, tools)
+        world = World(dice[1], Network(dice[2]), service, script, heard, tools, far.unconfirmed)
         table = TABLES[order.faults] if self.table is None else self.table
         self.injector = injector = Injector(world, table, order.every, zero)
         debts.troubled = books.troubled = injector.troubled
