@@ -45,13 +45,18 @@ def look(at: float, edges: dict[str, Any], held: int) -> Sample:
 def growth(samples: list[Sample]) -> float:
     """Gives by how many MB the memory grew over these samples, as a straight line: a single look may be off.
 
-    The line leads through the medians of their first and their last quarter, and on to both ends.
+    The line leads through the lower quartiles of their first and of their last quarter, on to both ends: what is in
+    use for a while, or lies between things in use and cannot be given back, comes and goes; a leak lifts these too.
     """
     part = max(1, len(samples) // 4)
     first, last = samples[:part], samples[-part:]
-    risen = median(one.memory_mb for one in last) - median(one.memory_mb for one in first)
+    risen = _low(last) - _low(first)
     between = median(one.at for one in last) - median(one.at for one in first)
     return risen * (samples[-1].at - samples[0].at) / between if between else 0.0
+
+
+def _low(samples: list[Sample]) -> float:
+    return sorted(one.memory_mb for one in samples)[len(samples) // 4]
 
 
 def _resident() -> int:
