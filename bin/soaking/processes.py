@@ -1,7 +1,9 @@
 """Two cores, two soaks: each part in a process of its own, with its own seed, told of over a pipe."""
 
 import multiprocessing
+import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
@@ -81,6 +83,7 @@ def _gather(
 def _part(order: Order, pipe: Connection) -> None:
     """Soaks one part in this process and sends what comes of it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     last = 0.0
 
     def told(share: float, faults: int, failures: int) -> None:
@@ -95,6 +98,14 @@ def _part(order: Order, pipe: Connection) -> None:
     finally:
         pipe.send(half.outcome())
         pipe.close()
+
+
+def _end_with_parent() -> None:
+    """Ends this process once the one that waits for it is gone, however that ended: nobody would hear of the soak."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _broken_off(half: Half) -> bool:

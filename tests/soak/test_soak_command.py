@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,28 @@ def test_ctrl_c_reports_so_far_and_ends_with_130(root: Path, tmp_path: Path, pro
     assert running.returncode == 130
     assert "soak broken off: " in out
     assert (tmp_path / "r" / "report.html").is_file()
+
+
+def test_its_processes_end_with_it_when_it_is_killed(root: Path, tmp_path: Path) -> None:
+    words = ["--hours", "50", "--faults", "none", "--processes", "2", "--report", str(tmp_path / "r")]
+    with subprocess.Popen(**command(root, *words), cwd=tmp_path, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert "of 50 h" in running.stderr.readline()
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        assert len(children) >= 2
+        running.kill()
+    deadline = time.monotonic() + 30
+    while alive := [child for child in children if _runs(child)]:
+        assert time.monotonic() < deadline, alive
+        time.sleep(0.05)
+
+
+def _runs(process: str) -> bool:
+    """Whether a process has not ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_progress_is_a_bar_on_a_terminal_and_a_line_now_and_then_elsewhere(
