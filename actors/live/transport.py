@@ -11,7 +11,7 @@ import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from typing import Any, TypeVar
 
@@ -120,15 +120,19 @@ class Transport:
         return False
 
     async def alive(self, patience: float) -> bool:
-        """Sends a ping and tells whether its pong, or any message, came within `patience` seconds.
+        """Sends a ping and waits for its pong; tells that none came, nor any message, for `patience` seconds.
 
-        Traffic counts because pongs come late, or not at all, from busy services (live-protocol 9, row 2).
+        Traffic counts because pongs come late, or not at all, from busy services (live-protocol 9, row 2): after each
+        message the time begins anew.
         """
-        asked_at = trio.current_time()
-        try:
-            return await self.pong(patience) or self._heard_at > asked_at
-        except TransportLost:
-            return False
+        since = trio.current_time()
+        with suppress(TransportLost):
+            while not await self.pong(since + patience - trio.current_time()):
+                if self._heard_at <= since:
+                    return False
+                since = self._heard_at
+            return True
+        return False
 
     def abort(self) -> None:
         """Breaks the connection at once, without a close frame."""

@@ -292,17 +292,27 @@ async def test_a_ping_that_is_answered_and_one_that_is_not(autojump_clock: objec
             await trio.sleep_forever()
 
 
-async def test_traffic_counts_as_life_where_pongs_are_late(autojump_clock: object, line: Any) -> None:
+@pytest.mark.parametrize("pong", [True, False])
+async def test_traffic_counts_as_life_where_pongs_are_late(
+    autojump_clock: object, line: Any, elapsed: Elapsed, *, pong: bool
+) -> None:
     async def far() -> None:
         await line.far.accept()
         await trio.sleep(30)
         await line.far.send(TextMessage(data="busy"))
+        await line.far.next()
+        ping = await line.far.next()  # the one that follows when the first is given up
+        await trio.sleep(20)
+        if pong:
+            await line.far.send(ping.response())
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(far)
         async with connected(line.address, line.dial) as wire:
             nursery.start_soon(wire.receive)
-            assert await wire.alive(60.0)
+            elapsed()
+            assert await wire.alive(60.0) is pong
+            assert elapsed() == (80.0 if pong else 90.0)
             wire.abort()
             await trio.sleep_forever()
 
