@@ -25,6 +25,8 @@ from pipeline.plan import Plan
 from telemetry.sinks import SINKS, Listening, Occasion, Sink, listening
 
 NEVER = "ws://far.end"  # where a dial in memory is told to go
+# Within minutes the service has its context full, as memory is judged later, and turns drop out of it.
+WINDOW = {"trigger_tokens": 2000, "sliding_window": {"target_tokens": 1000}}
 
 
 def planned(order: Order, folder: Path, world: World) -> Plan:
@@ -32,6 +34,7 @@ def planned(order: Order, folder: Path, world: World) -> Plan:
     plan = Plan.load(*order.configs, folder=folder)
     plan.set("tools.use", [])
     plan.set("actors.vad.use", "actors.vad:Energy")
+    plan.set("live.context_window_compression", WINDOW)
     if order.devices:
         plan.set_text("room.headphones=true")  # what is spoken comes by another way than out of the speaker
     else:
