@@ -79,6 +79,7 @@ class Books:
     _user: str = attrs.field(default="", init=False)
     _part: bytes = attrs.field(default=b"", init=False, repr=False)
     _part_words: str = attrs.field(default="", init=False)
+    _owed: bool = attrs.field(default=False, init=False)  # the rest of that part has to follow
     _ours: NDArray[np.int16] = attrs.field(default=NOTHING, init=False, repr=False)
     _theirs: NDArray[np.int16] = attrs.field(default=NOTHING, init=False, repr=False)
 
@@ -185,8 +186,8 @@ class Books:
         completed = event.outcome == "completed"
         said = self._said(event, bytes(known.pcm), words, at) if completed else None
         self._worded(event, words, said)
-        if not completed or said is not None:
-            self._part, self._part_words = b"", ""
+        if not completed:
+            self._part, self._part_words, self._owed = b"", "", False
         if said is not None:
             self._answered(said)
         if broken:
@@ -197,18 +198,23 @@ class Books:
     def _said(self, event: e.TurnEnded, pcm: bytes, words: Words, at: float) -> FarTurn | None:
         """Finds what was sent with exactly this sound.
 
-        A link that stalls, and a user who speaks meanwhile, make two turns of what the far end sent as one: then the
-        sound is the beginning of that, and the next turn's the rest.
+        A user who speaks while a link stalls, or between a reply's parts, makes two turns of what the far end sent as
+        one: then the sound is the beginning of that, and the next turn's the rest. It may also be all of another.
         """
-        self._part += pcm
-        said = self.far.said(self._part)
+        tries = [(self._part + pcm, self._part_words + words.pieces)] if self._part else []
+        tries += [] if self._owed else [(pcm, words.pieces)]
+        said = None
+        for sound, pieces in tries:
+            said = said or self.far.said(sound)
+            words.pieces = pieces
+            if said is not None:
+                break
         if pcm:
-            begun = said is None and self.far.begun(self._part)
+            self._part, self._part_words = next((one for one in tries if self.far.begun(one[0])), (b"", ""))
+            self._owed = said is None and bool(self._part)
             sent = [(turn.connection, turn.samples, turn.outcome) for turn in self.far.turns][-5:]
             what = f"turn {event.turn}, {len(pcm) // 2} samples long, is none of those sent: {sent}"
-            self.findings.check("reply sound", held=said is not None or begun, at=at, what=what)
-            words.pieces = self._part_words + words.pieces
-            self._part, self._part_words = (self._part, words.pieces) if begun else (b"", "")
+            self.findings.check("reply sound", held=said is not None or self._owed, at=at, what=what)
         return said
 
     def _compare(self, event: e.TurnEnded, sent: bytes, heard: bytes, *, whole: bool) -> None:

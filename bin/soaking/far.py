@@ -178,5 +178,5 @@ class FarBooks:
         return next((turn for turn in self.turns if not turn.matched and turn.sounds(pcm)), None)
 
     def begun(self, pcm: bytes) -> bool:
-        """Whether some turn, not yet matched, was sent with this at its beginning."""
-        return any(not turn.matched and turn.begins(pcm) for turn in self.turns)
+        """Whether some turn, not yet matched, was sent with this at its beginning, and more after it."""
+        return any(not turn.matched and turn.begins(pcm) and not turn.sounds(pcm) for turn in self.turns)
