@@ -12,9 +12,7 @@ from pipeline.errors import TransportLost
 from pipeline.events import Bus, Event
 from pipeline.messages import Request, ToolAnswer, Uttered
 
-CONFIRMED_WITHIN = (
-    20.0  # seconds; a far end that takes longer is not asked what has arrived. Longer than a write may take
-)
+CONFIRMED_WITHIN = 20.0  # seconds, longer than a write may take; a far end that takes longer does not tell
 
 
 @attrs.define

@@ -164,7 +164,8 @@ class Kept:
         self.arrived += self.arrived <= place
 
     def _release(self) -> None:
-        while self.base < (min(self._settled, self.arrived) if self.confirms else self._settled):
+        doubted = self.confirms and self.arrived < self.said
+        while self.base < (min(self._settled, self.arrived) if doubted else self._settled):
             self._let_go()
 
     def _let_go(self) -> float:

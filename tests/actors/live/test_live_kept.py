@@ -294,6 +294,18 @@ def test_what_is_answered_goes_once_it_has_arrived_in_either_order() -> None:
         assert (kept.seconds, kept.unanswered()) == (0, [])
 
 
+def test_sound_that_nobody_marks_is_let_go_of_with_its_answer() -> None:
+    kept, talker = Kept(confirms=True), Talker()
+    keep(kept, [Say("hello")])
+    drain(kept)
+    kept.confirm(kept.said, confirms=True)
+    keep(kept, [talker.voiced() for _ in range(3)])
+    drain(kept)
+    kept.answer_begins()
+    kept.settle()
+    assert kept.seconds == 0
+
+
 def test_words_over_a_new_link_have_to_arrive_and_to_be_answered_again() -> None:
     kept, talker = Kept(confirms=True), Talker()
     said = keep(kept, talker.utterance(3))
