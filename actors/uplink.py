@@ -12,7 +12,7 @@ from pipeline.errors import TransportLost
 from pipeline.events import Bus, Event
 from pipeline.messages import Request, ToolAnswer, Uttered
 
-CONFIRMED_WITHIN = 20.0  # seconds, longer than a write may take; a far end that takes longer does not tell
+CONFIRMED_WITHIN = 60.0  # seconds; a far end that takes longer does not tell, and a line so slow is broken
 
 
 @attrs.define

@@ -201,7 +201,7 @@ class Books:
         A user who speaks while a link stalls, or between a reply's parts, makes two turns of what the far end sent as
         one: then the sound is the beginning of that, and the next turn's the rest. It may also be all of another.
         """
-        tries = [(self._part + pcm, self._part_words + words.pieces)] if self._part else []
+        tries = [(self._part + pcm, f"{self._part_words} {words.pieces}")] if self._part else []
         tries += [] if self._owed else [(pcm, words.pieces)]
         said = None
         for sound, pieces in tries:
@@ -241,9 +241,10 @@ class Books:
         """Holds what our end told of the reply's words against those that were sent with its sound."""
         whole = event.outcome == "completed" and said is not None
         if whole and said is not None:
-            held = words.pieces == said.text and said.text.strip().endswith(words.final)
+            held = _plain(words.pieces) == _plain(said.text) and said.text.strip().endswith(words.final)
         else:
-            held = any(turn.text.startswith(words.pieces) for turn in self.far.turns) or not words.pieces
+            begun = _plain(words.pieces)
+            held = any(_plain(turn.text).startswith(begun) for turn in self.far.turns) or not begun
         sent = said.text if said is not None else [turn.text[:40] for turn in self.far.turns][-3:]
         what = f"turn {event.turn}, {event.outcome}: {words.pieces!r}, and {words.final!r} at its end, for {sent!r}"
         self.findings.check("words", held=held, at=self._at(event), what=what)
@@ -334,3 +335,8 @@ class Books:
 
     def _at(self, event: Any) -> float:  # noqa: ANN401 - any event
         return float(event.at - self.far.zero)
+
+
+def _plain(words: str) -> str:
+    """Gives words with single spaces: a turn's first has none before it, which it had within a longer one."""
+    return " ".join(words.split())
