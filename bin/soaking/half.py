@@ -40,7 +40,7 @@ from pipeline.errors import AssistantError, PlanError
 from pipeline.events import Bus, Event
 
 TABLES: Mapping[str, Mapping[str, Happening]] = {"none": {}, "network": NETWORK, "all": {**NETWORK, **OTHERS}}
-WARM_UP, WARM_UP_LEAST = 0.25, 600.0  # of the run, and seconds, in which caches fill; before it memory is not judged
+WARM_UP, WARM_UP_LEAST = 0.25, 1800.0  # of the run, and seconds, in which caches fill; memory is judged after that
 FEWEST_SAMPLES = 8
 LOOK_EVERY, MOST_LOOKS = 60.0, 300  # seconds between two looks at the process, at least, and how many there are about
 LOOKS = 9  # at the tracks
