@@ -163,7 +163,7 @@ class Caller:
             self.waits.append(now - self._ended)
             self._ended = math.nan
             self._plays_until = now
-        self.lateness.append(max(0.0, now - self._plays_until))
+        self.lateness.append(max(0.0, now - (self._plays_until or now)))
         self._plays_until = max(now, self._plays_until) + seconds
 
 
