@@ -81,6 +81,7 @@ class Utterance:
 
     _pair: Pair
     _levelled: NDArray[np.float32]
+    _text: str = attrs.field(default="", init=False)
     _score: float | None = attrs.field(default=None, init=False)
     _rival: float | None = attrs.field(default=None, init=False)
 
@@ -94,7 +95,8 @@ class Utterance:
     def request(self) -> str:
         """Returns what was said in it, as plain words; "" where nothing was understood."""
         self._score = self._listen(self._pair.requests)
-        return self._judge(self._pair.requests)
+        self._text = self._judge(self._pair.requests)
+        return self._text
 
     def call(self, decoder: pocketsphinx.Decoder) -> str:
         """Returns what another decoder understands, of functions; "" unless it fits much better than the request.
@@ -102,9 +104,9 @@ class Utterance:
         Its grammar is looser than that of the requests, so it is held to more.
         """
         score = self._listen(decoder)
-        if score is None or self._fits_worse(score, _LOOSE):
+        if score is None or self._fits_worse(score, _LOOSE) or self._rival is None:
             return ""
-        if self._score is not None and math.log(score / self._score) < _BETTER and self._judge(self._pair.requests):
+        if self._text and self._score is not None and math.log(score / self._score) < _BETTER:
             return ""
         return self._judge(decoder) if phrasebook.plausible(decoder.hyp().hypstr) else ""
 
