@@ -219,19 +219,24 @@ ANSWER = (
 )
 
 
-async def test_words_that_wait_on_their_way_are_not_taken_for_answered(ends: Ends, autojump_clock: object) -> None:
-    """A reply to something older says nothing of them; what is known to have arrived is let go of with its answer."""
-    wire, kept = FakeWire(), ends.session.kept
-    kept.confirms = True
+async def answered(ends: Ends, wire: FakeWire, nursery: trio.Nursery) -> None:
+    """Says hello over a wire whose far end has confirmed before, and lets an answer come."""
+    ends.session.kept.confirms = True
     link = ends.link(wire)
     for name in ("links", "down"):
         ends.outlet(name).send_nowait(link)
+    nursery.start_soon(ends.uplink().run)
+    nursery.start_soon(ends.downlink().run)
+    ends.outlet("requests").send_nowait(Say("hello"))
+    await trio.testing.wait_all_tasks_blocked()
+    wire.feed(ANSWER)
+
+
+async def test_words_that_wait_on_their_way_are_not_taken_for_answered(ends: Ends, autojump_clock: object) -> None:
+    """A reply to something older says nothing of them; what is known to have arrived is let go of with its answer."""
+    wire, kept = FakeWire(), ends.session.kept
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(ends.uplink().run)
-        nursery.start_soon(ends.downlink().run)
-        ends.outlet("requests").send_nowait(Say("hello"))
-        await trio.testing.wait_all_tasks_blocked()
-        wire.feed(ANSWER)
+        await answered(ends, wire, nursery)
         await trio.testing.wait_all_tasks_blocked()
         assert [one.text for one in kept.unanswered()] == ["hello"]
         ends.outlet("requests").send_nowait(Say("and more"))
@@ -249,16 +254,8 @@ async def test_words_that_wait_on_their_way_are_not_taken_for_answered(ends: End
 
 async def test_a_far_end_that_confirms_nothing_is_believed_when_it_answers(ends: Ends, autojump_clock: object) -> None:
     wire, kept = FakeWire(), ends.session.kept
-    kept.confirms = True
-    link = ends.link(wire)
-    for name in ("links", "down"):
-        ends.outlet(name).send_nowait(link)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(ends.uplink().run)
-        nursery.start_soon(ends.downlink().run)
-        ends.outlet("requests").send_nowait(Say("hello"))
-        await trio.testing.wait_all_tasks_blocked()
-        wire.feed(ANSWER)
+        await answered(ends, wire, nursery)
         await trio.sleep(CONFIRMED_WITHIN - 1)
         assert kept.unanswered() != []
         await trio.sleep(2)
