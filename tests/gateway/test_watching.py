@@ -71,16 +71,16 @@ def test_relayed_conversations_are_traced_and_counted(
 
         page = dial(gateway.url)
         page.heard("CONNECTED")
-        assert count("assistant_session_up") == 1
+        wait_for(lambda: count("assistant_session_up") == 1)
         page.send(type="say", text="What time is it in Tokyo?", number=1)
         page.heard("turn.end")
         wait_for(lambda: count("assistant_turns_total") == 1)
-        assert count("assistant_tools_total") == 1
-        assert count("gateway_tool_calls_total") == 1
+        wait_for(lambda: count("assistant_tools_total") == 1)
+        wait_for(lambda: count("gateway_tool_calls_total") == 1)
         page.send(type="end")
         page.closed()
         wait_for(lambda: {"session", "turn", "tool get_time"} <= {span.name for span in collector.spans()})
-        assert count("assistant_session_up") == 0
+        wait_for(lambda: count("assistant_session_up") == 0)
         assert operator.post("/api/token").status_code == 201
         assert gateway.stop() == 0
     spans = collector.spans()
