@@ -82,6 +82,7 @@ class Books:
     _owed: bool = attrs.field(default=False, init=False)  # the rest of that part has to follow
     _ours: NDArray[np.int16] = attrs.field(default=NOTHING, init=False, repr=False)
     _theirs: NDArray[np.int16] = attrs.field(default=NOTHING, init=False, repr=False)
+    _last: NDArray[np.int16] = attrs.field(default=NOTHING, init=False, repr=False)
 
     @property
     def held(self) -> int:
@@ -220,14 +221,18 @@ class Books:
     def _compare(self, event: e.TurnEnded, sent: bytes, heard: bytes, *, whole: bool) -> None:
         """Holds what left the speaker against what was sent; silence aside, for a link that lags leaves gaps.
 
-        Of two turns without a gap between them the first one's end and the other's beginning leave it together.
+        Of two turns without a gap between them the first one's end and the other's beginning leave it together; where
+        the first was cut, that beginning was taken for its own.
         """
         ours, theirs = (np.frombuffer(pcm, "<i2") for pcm in (heard, sent))
         ours, theirs = (
             np.concatenate([self._ours, ours[ours != 0]]),
             np.concatenate([self._theirs, theirs[theirs != 0]]),
         )
-        until = min(len(ours), len(theirs)) if whole else max(0, len(ours) - FADE)
+        ours = self._begun(ours, theirs)
+        self._last = NOTHING if whole else ours[-CARRIED:]
+        mixed = CARRIED if self.turns else FADE
+        until = min(len(ours), len(theirs)) if whole else max(0, len(ours) - mixed)
         same = np.array_equal(ours[:until], theirs[:until])
         self._ours, self._theirs = (
             (ours[until:], theirs[until:]) if whole and same and self.turns else (NOTHING, NOTHING)
@@ -236,6 +241,16 @@ class Books:
         held = same and (not whole or left <= (CARRIED if self.turns else 0))
         what = f"turn {event.turn}, {event.outcome}: {len(ours)} samples heard and {len(theirs)} sent, or they differ"
         self.findings.check("reply sound", held=bool(held), at=self._at(event), what=what)
+
+    def _begun(self, ours: NDArray[np.int16], theirs: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Gives what was heard with its beginning, as far as that had left the speaker with the end of a turn cut."""
+        last = self._last
+        until = max(0, min(len(ours) - FADE, CARRIED))
+        for carried in range(min(len(last), len(theirs)) + 1):
+            begun = last[len(last) - carried :]
+            if np.array_equal(np.concatenate([begun, ours[:until]]), theirs[: carried + until]):
+                return np.concatenate([begun, ours])
+        return ours
 
     def _worded(self, event: e.TurnEnded, words: Words, said: FarTurn | None) -> None:
         """Holds what our end told of the reply's words against those that were sent with its sound."""

@@ -20,6 +20,7 @@ from bin.soaking.script import Script
 from pipeline.conversation import Conversation
 
 DETECTED = 75.0  # seconds in which a link that says nothing is given up: a heartbeat and the patience after it
+STILL_SAYING = 40.0  # seconds at most in which a far end that hears nothing goes on saying what it had begun
 LATE_PONGS = 30.0  # seconds in which pongs are late: three pings
 REDIAL = 14.0  # seconds until the next attempt at the latest, once the service is back
 # Neither 1000, which ends a conversation, nor 1007 and 1008, which end it when they come again and again.
@@ -113,7 +114,7 @@ def _half_open(world: World) -> tuple[float, str]:
 def _hole_up(world: World) -> tuple[float, str]:
     for line in world.network.lines:
         line.swallow(down=False)
-    return DETECTED, ""
+    return STILL_SAYING + DETECTED, ""
 
 
 def _hole_down(world: World) -> tuple[float, str]:

@@ -176,6 +176,15 @@ def test_an_interrupted_reply_is_a_beginning_of_what_was_sent(told: Telling) -> 
     assert one.broken() == {"reply sound": 1}
 
 
+def test_a_reply_may_begin_in_the_block_in_which_another_was_cut_and_loses_nothing_by_it(told: Telling) -> None:
+    other = REPLY[::-1]
+    for lost, broken in ((0, {}), (2, {"reply sound": 1})):
+        one = told()
+        one.reply(REPLY, REPLY[:3000] + other[:22], "interrupted")
+        one.reply(other, other[22 + lost :])
+        assert one.broken() == broken
+
+
 def test_a_turn_without_an_end_and_one_with_two_are_found(told: Telling) -> None:
     one = told()
     one.books.replied(ReplyAudio(1, REPLY, 0.0))
