@@ -1,7 +1,7 @@
 """One client's connection: from its setup to its last frame, with the clocks that end it."""
 
 from collections.abc import Awaitable, Callable
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import attrs
 import trio
@@ -28,6 +28,8 @@ UNAVAILABLE = 1011
 INTERNAL = "Internal error encountered."
 DEADLINE = "Deadline expired before operation could complete."
 
+Kind = Literal["audio", "message", "sent", "state"]
+
 
 @attrs.frozen
 class Observed:
@@ -38,7 +40,7 @@ class Observed:
     """
 
     connection: int
-    kind: Literal["audio", "message", "sent", "state"]
+    kind: Kind
     session: str = ""
     pcm: bytes = attrs.field(default=b"", repr=False)
     rate: int = 0
@@ -179,7 +181,7 @@ class Connection:
     def _hear(self, raw: str | bytes) -> None:
         try:
             message = wire.parse(raw)
-            self._observe(Observed(self.number, "message", self.session, message=message))
+            self._observe("message", message=message)
             if self._stage.heard(message, len(raw)):
                 self._take(message)
         except Breach:
@@ -258,7 +260,7 @@ class Connection:
         self._alarm.cancel("the setup is done")
 
     def _on_sound(self, sound: Sound) -> None:
-        self._observe(Observed(self.number, "audio", self.session, pcm=sound.pcm, rate=sound.rate))
+        self._observe("audio", pcm=sound.pcm, rate=sound.rate)
 
     def _on_picture(self) -> None:
         if self._conversation is not None and self._conversation.terms.compression is None:
@@ -270,13 +272,13 @@ class Connection:
         self._stage.send(message)
 
     def _transmit(self, message: Json) -> None:
-        self._observe(Observed(self.number, "sent", self.session, sent=message))
+        self._observe("sent", sent=message)
         self.link.send(wire.encode(message))
 
     def _note(self, detail: str) -> None:
-        self._observe(Observed(self.number, "state", self.session, detail=detail))
+        self._observe("state", detail=detail)
         self._stage.noted(detail)
 
-    def _observe(self, observed: Observed) -> None:
+    def _observe(self, kind: Kind, **what: Any) -> None:  # noqa: ANN401 - Observed names their types
         if self.house.observe is not None:
-            self.house.observe(observed)
+            self.house.observe(Observed(self.number, kind, self.session, **what))

@@ -5,6 +5,7 @@ level of the last seconds, so it follows a fan or a street within that time; wha
 speech however loud. No clock and no chance: the same sound in any cutting gives the same result.
 """
 
+import math
 from collections import deque
 from typing import Final, Self
 
@@ -136,9 +137,9 @@ class Detector:
         whole = len(sound) - len(sound) % _FRAME_BYTES
         self._rest = sound[whole:]
         events: list[Event] = []
-        for index, level in enumerate(_levels(sound[:whole])):
-            frame = sound[index * _FRAME_BYTES : (index + 1) * _FRAME_BYTES]
-            event = self._hear(frame, level)
+        for start in range(0, whole, _FRAME_BYTES):
+            frame = sound[start : start + _FRAME_BYTES]
+            event = self._hear(frame, _level(frame))
             if event is not None:
                 events.append(event)
         return events
@@ -203,7 +204,7 @@ def _bytes(ms: int) -> int:
 def _waves() -> NDArray[np.float32]:
     """Gives the cosines and sines of the band, windowed, scaled so that their squares sum up to the mean square.
 
-    For the few frames that come at a time, a product with these is twice as quick as a Fourier transform.
+    For the one frame that mostly comes at a time, a product with these is twice as quick as a Fourier transform.
     """
     window = np.hanning(FRAME)
     angles = 2 * np.pi * np.outer(np.arange(FRAME), _BAND) / FRAME
@@ -216,9 +217,10 @@ def _waves() -> NDArray[np.float32]:
 _WAVES = _waves()
 
 
-def _levels(pcm: bytes) -> list[float]:
-    """Gives the level of each frame in dBFS, in the band of telephone speech: neither rumble nor hiss counts."""
-    parts = np.frombuffer(pcm, "<i2").reshape(-1, FRAME).astype(np.float32) @ _WAVES
-    power = np.einsum("ij,ij->i", parts, parts)
-    levels: list[float] = (10 * np.log10(power + 1e-12)).tolist()
-    return levels
+def _level(frame: bytes) -> float:
+    """Gives a frame's level in dBFS, in the band of telephone speech: neither rumble nor hiss counts.
+
+    One frame at a time and few calls: between two pieces of sound the caches have gone cold, and each call costs then.
+    """
+    parts = np.frombuffer(frame, "<i2").astype(np.float32).dot(_WAVES)
+    return 10 * math.log10(parts.dot(parts) + 1e-12)

@@ -1,6 +1,7 @@
 """What comes in as realtime sound becomes the user's turns, by detection or by the client's own marks. Sans-io."""
 
 import re
+from functools import lru_cache
 
 import attrs
 
@@ -15,6 +16,17 @@ _SLOWEST, _FASTEST = 8_000, 192_000
 _LONGEST = 2 * RATE * 120  # bytes of one manually marked turn; the oldest sound is dropped beyond
 
 
+@lru_cache(maxsize=64)
+def _rate(mime_type: str) -> int:
+    if not _MIME.fullmatch(mime_type):
+        raise Breach(f"Request contains an invalid argument: mime type {mime_type[:40]!r} is not audio/pcm.")
+    found = _RATE.search(mime_type)
+    rate = int(found[1][:9]) if found else RATE
+    if not _SLOWEST <= rate <= _FASTEST:
+        raise Breach(f"Request contains an invalid argument: rate {rate} is not from {_SLOWEST} to {_FASTEST}.")
+    return rate
+
+
 @attrs.frozen
 class Sound:
     """PCM, s16le mono, at the rate the client sent it."""
@@ -25,12 +37,7 @@ class Sound:
     @classmethod
     def of(cls, blob: Blob) -> "Sound":
         """Reads a blob; Breach (1007) if it is no 16-bit PCM of a sensible rate."""
-        if not _MIME.fullmatch(blob.mime_type):
-            raise Breach(f"Request contains an invalid argument: mime type {blob.mime_type[:40]!r} is not audio/pcm.")
-        found = _RATE.search(blob.mime_type)
-        rate = int(found[1][:9]) if found else RATE
-        if not _SLOWEST <= rate <= _FASTEST:
-            raise Breach(f"Request contains an invalid argument: rate {rate} is not from {_SLOWEST} to {_FASTEST}.")
+        rate = _rate(blob.mime_type)
         if len(blob.data) % 2:
             raise Breach(f"Request contains an invalid argument: {len(blob.data)} bytes are no whole 16-bit samples.")
         return cls(blob.data, rate)

@@ -160,12 +160,13 @@ class Link:
         """Reads what the bytes bring; False when nothing more is to be read."""
         self._frames.receive_data(data)
         for event in self._frames.events():
-            if isinstance(event, CloseConnection):
+            if isinstance(event, TextMessage | BytesMessage):
+                if self.open:
+                    self._gather(event, hear)
+            elif isinstance(event, CloseConnection):
                 return self._part(event)
-            if isinstance(event, Ping) and self.open and self.answers_pings:
+            elif isinstance(event, Ping) and self.open and self.answers_pings:
                 (self.answer_ping or self._queue)(self._frames.send(event.response()))
-            elif isinstance(event, TextMessage | BytesMessage) and self.open:
-                self._gather(event, hear)
         return True
 
     def _part(self, event: CloseConnection) -> bool:

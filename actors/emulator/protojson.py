@@ -202,7 +202,8 @@ def _float(value: object, path: str) -> float:
     return _number(value, path, "FLOAT")
 
 
-def _octets(value: object, path: str) -> bytes:
+def octets(value: object, path: str) -> bytes:
+    """Reads bytes in either base64 alphabet, padded or not; Breach on anything else."""
     plain = text(value, path).translate(_URL_SAFE).rstrip("=")
     try:
         return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
@@ -216,7 +217,7 @@ _SCALARS: dict[object, Reader] = {
     int: _integer,
     float: _float,
     str: text,
-    bytes: _octets,
+    bytes: octets,
 }
 
 

@@ -6,13 +6,14 @@ Replies leave as the service sends them: pretty-printed JSON with a newline, in 
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import attrs
 import msgspec
 
 from actors.emulator import protojson
 from actors.emulator.protojson import Breach
-from actors.emulator.requests import ClientMessage
+from actors.emulator.requests import Blob, ClientMessage, RealtimeInput
 
 OUTPUT_RATE = 24_000
 """Samples a second of all reply audio."""
@@ -23,8 +24,30 @@ LONGEST_REASON = 123
 Json = Mapping[str, object]
 
 
+class _Sound(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    mime_type: str
+    data: str
+
+
+class _Input(msgspec.Struct, forbid_unknown_fields=True):
+    audio: _Sound
+
+
+class _Piece(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    """What nearly every message is, as the official clients spell it: one piece of sound and nothing else."""
+
+    realtime_input: _Input
+
+
+_PIECES = msgspec.json.Decoder(_Piece)
+
+
 def parse(raw: str | bytes | bytearray) -> ClientMessage:
     """Reads one client message, from a text or a binary frame; Breach (1007) if it is none or not exactly one."""
+    with suppress(msgspec.MsgspecError, UnicodeError):
+        sound = _PIECES.decode(raw).realtime_input.audio
+        data = protojson.octets(sound.data, "realtime_input.audio.data")
+        return ClientMessage(realtime_input=RealtimeInput(audio=Blob(sound.mime_type, data)))
     try:
         found = msgspec.json.decode(raw)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
