@@ -1,15 +1,19 @@
 """One light client of the Live API: it speaks in real time and takes note of when it is answered.
 
-Frames are made beforehand, unmasked in effect (RFC 6455 allows a mask of zeros), and sound that comes is measured by
-the length of its base64: so a client costs little of what the service has to spend on it.
+Frames are made beforehand, unmasked in effect (RFC 6455 allows a mask of zeros), one clock drives all callers, and
+sound that comes is measured by the length of its base64: so a client costs little of what the service has to spend on
+it.
 """
 
 import base64
 import json
 import math
 import re
+import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 
 import attrs
 import trio
@@ -26,7 +30,7 @@ SETUP = {
 }
 PIECE = 0.02  # seconds of sound in a message, as microphones give it
 _PIECE_BYTES = 640
-_GRID = 0.002  # seconds: who speaks within one such step sends together, as frames of many calls leave a network card
+_BEATS = 10  # moments within the time of a piece at which some of the callers send theirs
 _FINAL, _TEXT, _MASKED, _LONG, _LONGER = 0x80, 0x1, 0x80, 126, 127
 _TYPED = re.compile(rb'"data":\s*"([^"]*)"')
 _HEARD = re.compile(rb'"inputTranscription":\s*\{\s*"text":\s*"([^"]*)"')
@@ -70,6 +74,33 @@ class Question:
 
 
 @attrs.define
+class Metronome:
+    """One clock for all callers, so that they cost little: each sends a piece every 20 ms, a tenth of them together."""
+
+    _steps: list[list[Callable[[float], None]]] = attrs.field(factory=lambda: [[] for _ in range(_BEATS)], init=False)
+
+    @contextmanager
+    def beating(self, number: int, beat: Callable[[float], None]) -> Iterator[None]:
+        """Has `beat` called every 20 ms, with the seconds by which that is late."""
+        step = self._steps[number % _BEATS]
+        step.append(beat)
+        try:
+            yield
+        finally:
+            step.remove(beat)
+
+    async def run(self) -> None:
+        """Beats until it is cancelled."""
+        due = trio.current_time()
+        while True:
+            for step in self._steps:
+                due += PIECE / _BEATS
+                await trio.sleep_until(due)
+                for beat in step:
+                    beat(trio.current_time() - due)
+
+
+@attrs.define
 class Caller:
     """One conversation for ever. `slips` are the seconds by which it sent late itself, one for each piece.
 
@@ -96,25 +127,23 @@ class Caller:
             kept.clear()
         self.asked = self.understood = self.unanswered = 0
 
-    async def run(self, host: str, port: int) -> None:
-        """Asks one question after the other until it is cancelled."""
-        stream = await trio.open_tcp_stream(host, port)
-        async with stream:
+    async def run(self, host: str, port: int, metronome: "Metronome") -> None:
+        """Asks one question after the other, a piece at each of its beats, until it is cancelled."""
+        address = (await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))[0][4]
+        with socket.create_connection(address[:2]) as line:
             key = base64.b64encode(bytes(16)).decode()
             head = f"GET {PATH} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            await stream.send_all(f"{head}Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
-            await stream.send_all(frame(SETUP))
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._listen, stream)
-                await self._talk(stream)
+            line.sendall(f"{head}Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
+            line.sendall(frame(SETUP))
+            line.settimeout(0)
+            with metronome.beating(self.number, partial(self._beat, line, self._speech())):
+                await self._listen(line)
 
-    async def _talk(self, stream: trio.SocketStream) -> None:
-        due = math.ceil(trio.current_time() / _GRID) * _GRID
-        for piece in self._speech():
-            due += PIECE
-            await trio.sleep_until(due)
-            self.slips.append(trio.current_time() - due)
-            await stream.send_all(piece)
+    def _beat(self, line: socket.socket, speech: Iterator[bytes], slip: float) -> None:
+        self.slips.append(slip)
+        piece = next(speech)
+        if line.send(piece) != len(piece):
+            raise BlockingIOError("the service leaves more unread than the system keeps")
 
     def _speech(self) -> Iterator[bytes]:
         """Yields the frames of questions, each with silence until its answer has been heard, and some seconds more."""
@@ -137,18 +166,19 @@ class Caller:
                 yield SILENCE
             turn += 1
 
-    async def _listen(self, stream: trio.SocketStream) -> None:
-        data = bytearray()
-        while b"\r\n\r\n" not in data:
-            data += await stream.receive_some(65_536)
-        del data[: data.index(b"\r\n\r\n") + 4]
+    async def _listen(self, line: socket.socket) -> None:
+        data, welcomed = bytearray(), False
         while True:
-            while (payload := _cut(data)) is not None:
-                self._hear(payload)
-            more = await stream.receive_some(65_536)
+            await trio.lowlevel.wait_readable(line)
+            more = line.recv(65_536)
             if not more:
                 return
             data += more
+            if not welcomed and b"\r\n\r\n" in data:
+                welcomed = True
+                del data[: data.index(b"\r\n\r\n") + 4]
+            while welcomed and (payload := _cut(data)) is not None:
+                self._hear(payload)
 
     def _hear(self, payload: bytes) -> None:
         found = _TYPED.search(payload)

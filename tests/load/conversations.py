@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 from actors.audio.resample import Resampler  # noqa: E402 - the tree is run from where it stands
 from actors.emulator.cities import plain  # noqa: E402
 from actors.emulator.voice import PREBUILT, Voice  # noqa: E402
-from tests.load.caller import Caller, Question  # noqa: E402
+from tests.load.caller import Caller, Metronome, Question  # noqa: E402
 from tests.load.figures import COLUMNS, HEAD, Figures, Meter  # noqa: E402
 from tests.load.limits import body, written  # noqa: E402
 
@@ -41,6 +41,7 @@ QUESTIONS = (
     "What did I ask?",
     "Thank you very much.",
 )
+_APART = 0.25  # seconds between two that begin: about as far as their questions lie apart later
 
 
 def questions(number: int, *, same: bool) -> list[Question]:
@@ -75,10 +76,12 @@ async def measure(count: int, seconds: float, where: tuple[int, str, int], *, sa
     """Lets so many conversations go on for so long, after a few seconds in which they begin."""
     process, host, port = where
     callers = [Caller(number, questions(number, same=same)) for number in range(count)]
+    metronome = Metronome()
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(metronome.run)
         for caller in callers:
-            nursery.start_soon(caller.run, host, port)
-            await trio.sleep(max(0.02, 4.0 / count))
+            nursery.start_soon(caller.run, host, port, metronome)
+            await trio.sleep(_APART)
         await trio.sleep(3.0)
         for caller in callers:
             caller.forget()

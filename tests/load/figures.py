@@ -132,7 +132,7 @@ class Figures:
         """Tells in words what was not in real time."""
         found = []
         if self.unanswered:
-            found.append(f"{self.unanswered} questions had no answer within 20 s")
+            found.append(f"an answer within 20 s was missing to {self.unanswered} of the questions")
         if self.wait_p99 > _PATIENCE_MS:
             found.append(f"one answer in a hundred began after {self.wait_p99 / _MILLI:.1f} s or later")
         if self.late_p99 > _MILLI * _LATE:
