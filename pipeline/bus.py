@@ -139,6 +139,7 @@ class Bus:
     """Carries events from actors to listeners; publishing is synchronous and free of surprises.
 
     Text anywhere in events passes `secrets`, so that what a far end echoes back cannot carry a key or handle outside.
+    Measurements have none but the plan's own names.
     """
 
     secrets: Secrets = attrs.field(factory=Secrets)
@@ -187,7 +188,7 @@ class Bus:
     def _told(self, event: Event) -> Event:
         words = {
             field.alias: self.secrets.redacted(value)
-            for field in attrs.fields(type(event))
+            for field in (() if event.passing else attrs.fields(type(event)))
             if isinstance(value := getattr(event, field.name), str | Mapping | list | tuple)
         }
         return attrs.evolve(event, at=self.clock(), **words)

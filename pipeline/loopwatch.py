@@ -1,5 +1,6 @@
 """Watches for tasks that keep the event loop to themselves: while one computes, no other actor moves."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,21 +19,22 @@ class Step:
 
 @attrs.define(eq=False)
 class LoopWatch(trio.abc.Instrument):
-    """A Trio instrument: two clock readings a step and nothing else. `clock` counts real seconds."""
+    """A Trio instrument: one clock reading a step and nothing else. `clock` counts real seconds."""
 
     clock: Callable[[], float] = time.perf_counter
-    _began: float = attrs.field(default=0.0, init=False)
+    _ended: float = attrs.field(default=math.inf, init=False)  # the step before, or the wait
     _longest: float = attrs.field(default=0.0, init=False)
     _task: str = attrs.field(default="", init=False)
 
-    def before_task_step(self, task: Any) -> None:  # noqa: ANN401, ARG002 - Trio's own signature
-        """Notes when a task begins to run."""
-        self._began = self.clock()
+    def after_io_wait(self, timeout: float) -> None:  # noqa: ARG002 - Trio's own signature
+        """Notes when the loop has waited: tasks begin to run, one right after the other."""
+        self._ended = self.clock()
 
     def after_task_step(self, task: Any) -> None:  # noqa: ANN401 - a trio.lowlevel.Task
         """Compares its step to the longest."""
-        took = self.clock() - self._began
-        if took > self._longest and self._began:
+        now = self.clock()
+        took, self._ended = now - self._ended, now
+        if took > self._longest:
             self._longest, self._task = took, task.name
 
     def take(self) -> Step:

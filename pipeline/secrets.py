@@ -21,16 +21,18 @@ class Secrets:
 
     _lasting: list[str] = attrs.field(factory=list, init=False, repr=False)
     _rotating: deque[str] = attrs.field(factory=lambda: deque(maxlen=REMEMBERED), init=False, repr=False)
+    _known: tuple[str, ...] = attrs.field(default=(), init=False, repr=False)  # longest first: one may begin another
 
     def hide(self, value: str | None, *, rotating: bool = False) -> None:
         """Takes note of a secret: for good, or among the last few when it is one of many."""
         known = self._rotating if rotating else self._lasting
         if value and len(value) >= SHORTEST and value not in known:
             known.append(value)
+            self._known = tuple(sorted((*self._lasting, *self._rotating), key=len, reverse=True))
 
     def redact(self, text: str) -> str:
         """Gives the text without any secret that has been noted."""
-        for value in sorted((*self._lasting, *self._rotating), key=len, reverse=True):  # one may begin another
+        for value in self._known:
             if value in text:
                 text = text.replace(value, SHOWN)
         return text

@@ -1,4 +1,4 @@
-"""The live screen: a picture of the conversation, up to eight times a second, and keys to act on it.
+"""The live screen: a picture of the conversation, up to five times a second, and keys to act on it.
 
 It only listens. What it draws comes from events and measurements; where nothing has changed nothing is drawn.
 """
@@ -24,7 +24,7 @@ from telemetry.screen_terminal import Terminal
 from telemetry.screen_view import Line, view
 
 MARK = "x"  # stands for text, where only what is around it counts
-PERIOD = 1 / 8  # seconds between two looks at whether there is something new to draw
+PERIOD = 1 / 5  # seconds between two looks at whether there is something new to draw
 # What a terminal without these characters shows instead.
 PLAIN = str.maketrans("━─█▏●◌○·…→✓✗↻↓", "#-#|*oo-.>+xr!")
 

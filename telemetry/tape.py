@@ -152,9 +152,8 @@ class Tape:
             self._put(lambda: self._folder.step(t, "user", do="say", **words))
 
     def _event(self, event: Event) -> None:
-        t, name, fields = event.at - self._zero, event.name, event.fields()
-        if isinstance(event, Gauges):
-            fields = _short(event)
+        t, name = event.at - self._zero, event.name
+        fields = _short(event) if isinstance(event, Gauges) else event.fields()
         self._put(lambda: self._folder.event(t, name, fields))
         self._keep([] if self.spans is None or event.passing else self.spans.feed(event))
         if isinstance(event, Muted):
