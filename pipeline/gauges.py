@@ -79,8 +79,10 @@ class Gauging:
     supervised: Mapping[str, Supervised]
     loop: LoopWatch = attrs.field(factory=LoopWatch)
     _edges: dict[str, EdgeLook] = attrs.field(init=False)
+    _speakers: list[Sounds] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._speakers = [held for held in self.house.state.values() if isinstance(held, Sounds)]
         self._edges = {name: EdgeLook(edge) for name, edge in self.house.edges.items()}
 
     async def run(self) -> None:
@@ -103,13 +105,12 @@ class Gauging:
 
     def look(self, now: float, longest_step: float = 0.0) -> Gauges:
         """Measures once."""
-        speakers = [held for held in self.house.state.values() if isinstance(held, Sounds)]
         blocks = [e.last for e in self.house.edges.values() if isinstance(e.last, Captured)]
         return Gauges(
             microphone=level(blocks[0].pcm) if blocks else None,
-            speaker=level(b"".join(speaker.peek() for speaker in speakers)),
+            speaker=level(b"".join(speaker.peek() for speaker in self._speakers)),
             edges={name: look.look(now) for name, look in self._edges.items()},
             actors={name: ActorGauge(one.state, one.restarts) for name, one in self.supervised.items()},
             longest_step_ms=round(1000 * longest_step, 2),
-            underruns=sum(speaker.underruns for speaker in speakers),
+            underruns=sum(speaker.underruns for speaker in self._speakers),
         )

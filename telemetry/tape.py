@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import attrs
 import numpy as np
 import trio
+from numpy.typing import NDArray
 
 from pipeline.bus import FULL, NONE, Bus, Content, Event, Subscription
 from pipeline.conversation import Conversation
@@ -131,11 +132,11 @@ class Tape:
         if self._blocks % MIX_EVERY == 0:
             self._put(self._folder.mix)
 
-    def played(self, samples: Any, at: float, rate: int) -> None:  # noqa: ANN401 - int16 samples of a ring
+    def played(self, samples: NDArray[np.int16], at: float, rate: int) -> None:
         """Takes a block that leaves the speaker at that time; called in the speaker's own thread."""
         if self.level != FULL:
             return
-        pcm = np.asarray(samples).tobytes()
+        pcm = samples.tobytes()
         if self._origin is not None:
             t = at - self._origin
             self._put(lambda: self._folder.played(t, pcm, rate))
