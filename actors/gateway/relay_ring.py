@@ -163,12 +163,15 @@ class PageRing:
     # -- the page's side -------------------------------------------------------------------------------------
 
     def take(self) -> Piece | None:
-        """Gives the next piece to send, if there is one."""
-        for piece in self._pieces:
-            if piece.end > self.sent:
-                self.sent = piece.end
-                return piece
-        return None
+        """Gives the next piece to send, if there is one; most of those kept were sent and wait to be played."""
+        found: Piece | None = None
+        for piece in reversed(self._pieces):
+            if piece.end <= self.sent:
+                break
+            found = piece
+        if found is not None:
+            self.sent = found.end
+        return found
 
     def reached(self, position: int, at: float) -> None:
         """The page has played up to this position, at this time; one beyond a flush has obeyed it."""

@@ -23,6 +23,7 @@ SPEECH = {"captured", "speech"}  # the edges that carry what the user says
 NOTHING = np.zeros(0, np.int16)
 CARRIED = 960  # samples of one turn that may leave the speaker in a block with the next: its largest, 40 ms
 FADE = 240  # samples at a cut that a fade has changed: 10 ms
+JOINT = "\v"  # between the words of two turns that were sent as one: a space, or nothing if two sentences met there
 TOLD = 8  # turns whose words are remembered until they end
 NEEDED = ("words", "reply sound", "turn endings")  # of a run that had turns
 BY_SAMPLE = ("utterances lost", "utterances doubled")  # and of one whose sound keeps its samples
@@ -202,7 +203,7 @@ class Books:
         A user who speaks while a link stalls, or between a reply's parts, makes two turns of what the far end sent as
         one: then the sound is the beginning of that, and the next turn's the rest. It may also be all of another.
         """
-        tries = [(self._part + pcm, f"{self._part_words} {words.pieces}")] if self._part else []
+        tries = [(self._part + pcm, f"{self._part_words}{JOINT}{words.pieces}")] if self._part else []
         tries += [] if self._owed else [(pcm, words.pieces)]
         said = None
         for sound, pieces in tries:
@@ -256,7 +257,8 @@ class Books:
         """Holds what our end told of the reply's words against those that were sent with its sound."""
         whole = event.outcome == "completed" and said is not None
         if whole and said is not None:
-            held = _plain(words.pieces) == _plain(said.text) and said.text.strip().endswith(words.final)
+            told = {_plain(words.pieces), _plain(words.pieces.replace(JOINT, ""))}
+            held = _plain(said.text) in told and said.text.strip().endswith(words.final)
         else:
             begun = _plain(words.pieces)
             held = any(_plain(turn.text).startswith(begun) for turn in self.far.turns) or not begun

@@ -41,6 +41,14 @@ def test_any_failing_stage_fails_the_tests(house: House, stage: str) -> None:
     assert stages_run(house)[-1] == "pytest"
 
 
+def test_tests_that_fail_are_tried_once_more_and_no_others(house: House) -> None:
+    house.give_python("python3.13")
+    house.run(house.root / "bin" / "test", STAGE_FAILS="pytest")
+    asked = [call for call in house.calls if "-m pytest" in call]
+    assert ["--last-failed" in call for call in asked] == [False, True, False, True]
+    assert [call.partition(" --numprocesses 0")[0] for call in asked[1::2]] == [asked[0], asked[2]]
+
+
 def test_with_arguments_only_pytest_runs_and_gets_them(house: House) -> None:
     house.give_python("python3.13")
     assert house.run(house.root / "bin" / "test", "tests/tools", "-k", "a or b")[0] == 0

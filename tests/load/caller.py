@@ -11,7 +11,7 @@ import math
 import re
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -38,8 +38,12 @@ _HEARD = re.compile(rb'"inputTranscription":\s*\{\s*"text":\s*"([^"]*)"')
 
 def frame(message: object) -> bytes:
     """Gives the whole frame of a text message."""
-    payload = json.dumps(message).encode()
-    head = bytes([_FINAL | _TEXT])
+    return framed(_TEXT, json.dumps(message).encode())
+
+
+def framed(kind: int, payload: bytes) -> bytes:
+    """Gives the whole frame of a message of up to 64 KiB; `kind` is 1 for text, 2 for bytes, 10 for a pong."""
+    head = bytes([_FINAL | kind])
     if len(payload) < _LONG:
         head += bytes([_MASKED | len(payload)])
     else:
@@ -75,13 +79,14 @@ class Question:
 
 @attrs.define
 class Metronome:
-    """One clock for all callers, so that they cost little: each sends a piece every 20 ms, a tenth of them together."""
+    """One clock for all callers, so that they cost little: each sends every `period` seconds, a tenth together."""
 
+    period: float = PIECE
     _steps: list[list[Callable[[float], None]]] = attrs.field(factory=lambda: [[] for _ in range(_BEATS)], init=False)
 
     @contextmanager
     def beating(self, number: int, beat: Callable[[float], None]) -> Iterator[None]:
-        """Has `beat` called every 20 ms, with the seconds by which that is late."""
+        """Has `beat` called every `period` seconds, with the seconds by which that is late."""
         step = self._steps[number % _BEATS]
         step.append(beat)
         try:
@@ -94,7 +99,7 @@ class Metronome:
         due = trio.current_time()
         while True:
             for step in self._steps:
-                due += PIECE / _BEATS
+                due += self.period / _BEATS
                 await trio.sleep_until(due)
                 for beat in step:
                     beat(trio.current_time() - due)
@@ -131,10 +136,7 @@ class Caller:
         """Asks one question after the other, a piece at each of its beats, until it is cancelled."""
         address = (await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))[0][4]
         with socket.create_connection(address[:2]) as line:
-            key = base64.b64encode(bytes(16)).decode()
-            head = f"GET {PATH} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            line.sendall(f"{head}Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
-            line.sendall(frame(SETUP))
+            line.sendall(upgrade(PATH, host) + frame(SETUP))
             line.settimeout(0)
             with metronome.beating(self.number, partial(self._beat, line, self._speech())):
                 await self._listen(line)
@@ -167,18 +169,8 @@ class Caller:
             turn += 1
 
     async def _listen(self, line: socket.socket) -> None:
-        data, welcomed = bytearray(), False
-        while True:
-            await trio.lowlevel.wait_readable(line)
-            more = line.recv(65_536)
-            if not more:
-                return
-            data += more
-            if not welcomed and b"\r\n\r\n" in data:
-                welcomed = True
-                del data[: data.index(b"\r\n\r\n") + 4]
-            while welcomed and (payload := _cut(data)) is not None:
-                self._hear(payload)
+        async for _kind, payload in messages(line):
+            self._hear(payload)
 
     def _hear(self, payload: bytes) -> None:
         found = _TYPED.search(payload)
@@ -198,8 +190,31 @@ class Caller:
         self._plays_until = max(now, self._plays_until) + seconds
 
 
-def _cut(data: bytearray) -> bytes | None:
-    """Takes the first frame's payload from what has come, if all of it is there; frames are unmasked and whole."""
+def upgrade(path: str, host: str, headers: str = "") -> bytes:
+    """Gives the request that makes a WebSocket of a connection (RFC 6455, 4.1)."""
+    key = base64.b64encode(bytes(16)).decode()
+    head = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{headers}"
+    return f"{head}Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+
+
+async def messages(line: socket.socket) -> AsyncIterator[tuple[int, bytes]]:
+    """Gives the kind and the payload of every frame that comes, until the far end is gone."""
+    data, welcomed = bytearray(), False
+    while True:
+        await trio.lowlevel.wait_readable(line)
+        more = line.recv(65_536)
+        if not more:
+            return
+        data += more
+        if not welcomed and b"\r\n\r\n" in data:
+            welcomed = True
+            del data[: data.index(b"\r\n\r\n") + 4]
+        while welcomed and (found := _cut(data)) is not None:
+            yield found
+
+
+def _cut(data: bytearray) -> tuple[int, bytes] | None:
+    """Takes the first frame from what has come, if all of it is there; frames are unmasked and whole."""
     start, size = 2, data[1] if len(data) > 1 else _LONGER + 1
     if size == _LONG and len(data) >= 4:
         start, (size,) = 4, struct.unpack_from(">H", data, 2)
@@ -209,6 +224,6 @@ def _cut(data: bytearray) -> bytes | None:
         return None
     if len(data) < start + size:
         return None
-    payload = bytes(data[start : start + size])
+    found = data[0] & ~_FINAL, bytes(data[start : start + size])
     del data[: start + size]
-    return payload
+    return found

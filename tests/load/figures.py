@@ -48,16 +48,20 @@ def children(process: int) -> list[int]:
 
 
 class Meter:
-    """The processes of a measurement, from the moment it is made."""
+    """The processes of a measurement, from the moment it is made: a service, its helpers, and this one.
 
-    def __init__(self, service: int) -> None:
-        self.service = service
+    The helpers are the service's children, or another process and its children where one is named.
+    """
+
+    def __init__(self, service: int, helper: int = 0) -> None:
+        self.service, self.helper = service, helper
         self.began = time.monotonic()
         self.all = used_by_all()
         self.before = self._now()
 
     def _now(self) -> list[Usage]:
-        groups = [self.service], children(self.service), [os.getpid()]
+        helpers = [self.helper, *children(self.helper)] if self.helper else children(self.service)
+        groups = [self.service], helpers, [os.getpid()]
         found = [[usage(process) for process in group] for group in groups]
         return [Usage(sum(u.seconds for u in group), sum(u.megabytes for u in group)) for group in found]
 

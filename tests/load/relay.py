@@ -3,31 +3,33 @@
     .venv/bin/python tests/load/relay.py 5 10 20 40
     .venv/bin/python tests/load/relay.py --document docs/WEBCLIENT.md   # the same, and the table goes there
 
-Starts `bin/assistant serve --mode relay` with the embedded service in it. For each number given, so many light
-clients talk at once: each speaks a recorded question in real time, over and over, and plays the reply by its own clock.
-Prints for each number what a caller would notice: how late the first sound comes, how often a reply ran dry, and how
-far the gateway's acknowledgement of the microphone lags behind; and what of the processor the gateway, the processes
-that hear for its service, and the callers took.
+Starts `bin/assistant serve --mode relay` and, as its far end, `bin/assistant emulator`. For each number given, so many
+light clients talk at once: each speaks a recorded question in real time, is as quiet after it as a browser's noise
+suppression makes a room, asks again, and plays the replies by its own clock. Prints for each number what a caller would
+notice: how late the first sound comes, how often a reply ran dry, and how far the gateway's acknowledgement of the
+microphone lags behind; and what of the processor the gateway, the far end with the processes that hear for it, and the
+callers took.
 """
 
 import argparse
 import json
 import math
 import os
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import count
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
 import attrs
 import msgspec
+import numpy as np
 import trio
-import trio_websocket as ws
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
@@ -35,12 +37,17 @@ sys.path.insert(0, str(ROOT))
 from actors.audio.recording import open_recording  # noqa: E402 - found by the line above
 from actors.audio.resample import Resampler  # noqa: E402
 from actors.gateway.relay_wire import HEADER  # noqa: E402
+from tests.load.caller import Metronome, frame, framed, messages, upgrade  # noqa: E402
+from tests.load.conversations import service  # noqa: E402
 from tests.load.figures import Meter  # noqa: E402
 from tests.load.limits import Round, body, written  # noqa: E402
 
 COLUMNS = ("turns", "first sound p50 / p90 / p99, ms", "ran dry", "microphone behind, s", "faults",
-           "MB, gateway + hearing")  # fmt: skip
+           "MB, gateway + far end")  # fmt: skip
 BLOCK, STEP = 640, 0.04
+PLAYS_EVERY, PLAYED = 3, 2880  # blocks of the microphone, and samples played in their time
+BINARY, CLOSE, PING, PONG = 2, 8, 9, 10  # RFC 6455, 5.2
+HUSH = 2  # of 32768: what a browser's noise suppression leaves of a quiet room
 PAUSE = 12.0  # seconds between two questions of one caller: the reply is heard out
 QUESTION = ROOT / "tests" / "fixtures" / "weather-paris.flac"
 SETTLED = 5.0  # seconds in which a conversation may still be setting itself up
@@ -63,7 +70,8 @@ def question() -> bytes:
     with open_recording(QUESTION) as recording:
         resampler = Resampler(recording.rate, 16_000)
         said = b"".join([*map(resampler.push, recording.blocks(4096)), resampler.flush()])
-    whole = said + bytes(2 * round(PAUSE * 16_000))
+    rest = np.random.default_rng(1).integers(-HUSH, HUSH + 1, round(PAUSE * 16_000)).astype("<i2")
+    whole = said + rest.tobytes()
     return whole[: len(whole) - len(whole) % (2 * BLOCK)]
 
 
@@ -71,70 +79,75 @@ def question() -> bytes:
 class Caller:
     """One light client: a socket, a voice, a speaker that plays by the clock."""
 
+    number: int
     said: bytes
     offset: float
     found: Found
     received: int = 0
-    played: float = 0.0
+    played: int = 0
     whole: bool = True
     acknowledged: int = 0
+    _beats: int = 0
 
-    async def talk(self, port: int) -> None:
+    async def talk(self, port: int, metronome: Metronome) -> None:
         """Talks until cancelled; a socket that is lost is a fault, and ends the talk."""
         await trio.sleep(self.offset)
         try:
-            await self._talk(port)
-        except* (ws.ConnectionClosed, ws.HandshakeError, OSError) as group:
-            self.found.faults.append(f"lost: {group.exceptions[0]!r}")
+            with socket.create_connection(("localhost", port)) as line:
+                origin = f"Origin: http://localhost:{port}\r\n"
+                line.sendall(upgrade("/api/relay", f"localhost:{port}", origin) + frame({"type": "hello"}))
+                line.settimeout(0)
+                with metronome.beating(self.number, partial(self._beat, line)):
+                    await self._listen(line)
+            self.found.faults.append("lost: the gateway closed the connection")
+        except OSError as error:
+            self.found.faults.append(f"lost: {error!r}")
 
-    async def _talk(self, port: int) -> None:
-        headers = [(b"Origin", f"http://localhost:{port}".encode())]
-        async with ws.open_websocket("localhost", port, "/api/relay", use_ssl=False, extra_headers=headers) as socket:
-            await socket.send_message('{"type":"hello"}')
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._speak, socket)
-                nursery.start_soon(self._play, socket)
-                try:
-                    while True:
-                        await self._take(socket, await socket.get_message())
-                finally:
-                    with trio.move_on_after(2, shield=True):
-                        await socket.send_message('{"type":"end"}')
+    async def _listen(self, line: socket.socket) -> None:
+        try:
+            async for kind, payload in messages(line):
+                if kind == PING:
+                    line.send(framed(PONG, payload))
+                elif kind == CLOSE:
+                    return
+                else:
+                    self._take(line, kind, payload)
+        finally:
+            with suppress(OSError):
+                line.send(frame({"type": "end"}))
 
-    async def _speak(self, socket: ws.WebSocketConnection) -> None:
-        began = trio.current_time()
-        for number in count():
-            await trio.sleep_until(began + (number + 1) * STEP)
-            at = 2 * BLOCK * number % len(self.said)
-            await socket.send_message(HEADER.pack(BLOCK * number) + self.said[at : at + 2 * BLOCK])
-            if number % 25 == 0 and number * STEP > SETTLED:
-                self.found.lags.append((BLOCK * number - self.acknowledged) / 16_000)
+    def _beat(self, line: socket.socket, _slip: float) -> None:
+        number, self._beats = self._beats, self._beats + 1
+        at = 2 * BLOCK * number % len(self.said)
+        block = HEADER.pack(BLOCK * number) + self.said[at : at + 2 * BLOCK]
+        heard = self._play() if number % PLAYS_EVERY == 0 else b""
+        if line.send(framed(BINARY, block) + heard) < len(block):
+            raise BlockingIOError("the gateway leaves more unread than the system keeps")
+        if number % 25 == 0 and number * STEP > SETTLED:
+            self.found.lags.append((BLOCK * number - self.acknowledged) / 16_000)
 
-    async def _play(self, socket: ws.WebSocketConnection) -> None:
-        """Plays what there is, a tenth of a second at a time, and says so."""
-        began = trio.current_time()
-        for tick in count(1):
-            await trio.sleep_until(began + tick / 10)
-            ready = self.received - self.played
-            if ready <= 0:
-                continue
-            self.found.dry += ready < 2400 and not self.whole
-            self.played += min(ready, 2400)
-            await socket.send_message(json.dumps({"type": "heard", "position": int(self.played)}))
+    def _play(self) -> bytes:
+        """Plays what there is, an eighth of a second at a time, and says so."""
+        ready = self.received - self.played
+        if ready <= 0:
+            return b""
+        self.found.dry += ready < PLAYED and not self.whole
+        self.played += min(ready, PLAYED)
+        return frame({"type": "heard", "position": self.played})
 
-    async def _take(self, socket: ws.WebSocketConnection, frame: str | bytes) -> None:
-        if isinstance(frame, bytes):
-            (position,) = HEADER.unpack_from(frame)
-            self.received = position + (len(frame) - HEADER.size) // 2
+    def _take(self, line: socket.socket, sort: int, payload: bytes) -> None:
+        if sort == BINARY:
+            (position,) = HEADER.unpack_from(payload)
+            self.received = position + (len(payload) - HEADER.size) // 2
             return
-        message: dict[str, Any] = msgspec.json.decode(frame)
+        message: dict[str, Any] = msgspec.json.decode(payload)
         kind, event = message["type"], message.get("event")
         if kind == "whole":
             self.whole = True
         elif kind == "flush":
-            at, self.played, self.whole = int(self.played), message["until"], True
+            at, self.played, self.whole = self.played, message["until"], True
             self.received = max(self.received, message["until"])
-            await socket.send_message(json.dumps({"type": "flushed", "id": message["id"], "position": at}))
+            line.send(frame({"type": "flushed", "id": message["id"], "position": at}))
         elif kind == "mic":
             self.acknowledged = message["received"]
         elif event == "turn.first_audio":
@@ -148,15 +161,16 @@ class Caller:
             self.found.faults.append(message["fields"]["what"])
 
 
-async def round_of(callers: int, port: int, said: bytes, pid: int, seconds: float) -> tuple[Found, Meter]:
+async def round_of(callers: int, port: int, said: bytes, pids: tuple[int, int], seconds: float) -> tuple[Found, Meter]:
     """Runs so many callers at once; gives what they noticed, and the meter that ran meanwhile."""
-    found, meter = Found(), Meter(pid)
+    found, meter, metronome = Found(), Meter(*pids), Metronome(STEP)
     with trio.move_on_after(seconds):
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(metronome.run)
             for number in range(callers):
                 # Spread over a whole question and its pause, as callers are who know nothing of each other.
                 offset = number * len(said) / 32_000 / callers
-                nursery.start_soon(Caller(said, offset, found).talk, port)
+                nursery.start_soon(Caller(number, said, offset, found).talk, port, metronome)
     return found, meter
 
 
@@ -175,7 +189,7 @@ def summed(callers: int, found: Found, meter: Meter) -> Round:
         str(found.turns), " / ".join(f"{value:.0f}" for value in _percentiles(found.latencies)), str(found.dry),
         f"{lag:.2f}", str(len(found.faults)), f"{megabytes[0]:.0f} + {megabytes[1]:.0f}",
     )  # fmt: skip
-    processor = dict(zip(("the gateway", "hearing", "the callers"), shares, strict=True))
+    processor = dict(zip(("the gateway", "the far end", "the callers"), shares, strict=True))
     return Round(callers, tuple(late), processor, others, shown)
 
 
@@ -193,12 +207,12 @@ def _percentiles(values: list[float]) -> tuple[float, float, float]:
 
 
 @contextmanager
-def gateway() -> Iterator[tuple[int, int]]:
-    """Starts the gateway with the embedded service; gives its process and port."""
+def gateway(far: str) -> Iterator[tuple[int, int]]:
+    """Starts a gateway whose conversations are with this far end; gives its process and port."""
     limits = {"sessions": 1000, "sessions_per_user": 1000, "requests_per_address": '"100000/minute"'}
     sets = [word for key, value in limits.items() for word in ("--set", f"gateway.limits.{key}={value}")]
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "bin", "serve", "--port", "0", "--backend", "local", "--mode", "relay", *sets]
+        command = [sys.executable, "-m", "bin", "serve", "--port", "0", "--endpoint", far, "--mode", "relay", *sets]
         environment = {**os.environ, "XDG_STATE_HOME": folder}
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)
         try:
@@ -219,9 +233,10 @@ def gateway() -> Iterator[tuple[int, int]]:
 async def measure(numbers: list[int], seconds: float, *, as_json: bool) -> list[Round]:
     """Starts the gateway, runs the rounds, and prints a line for each."""
     rounds = []
-    with gateway() as (pid, port):
+    command = [sys.executable, "-P", "-m", "bin", "emulator", "--port", "0"]
+    with service(command) as (helper, host, far), gateway(f"ws://{host}:{far}") as (pid, port):
         for number in numbers:
-            found, meter = await round_of(number, port, question(), pid, seconds)
+            found, meter = await round_of(number, port, question(), (pid, helper), seconds)
             rounds.append(one := summed(number, found, meter))
             if as_json:
                 tell(json.dumps(attrs.asdict(one)))

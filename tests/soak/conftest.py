@@ -59,10 +59,14 @@ class Told:
         self.sent({"serverContent": {"modelTurn": {"parts": [inline]}}}, connection)
         self.sent({"serverContent": {"outputTranscription": {"text": words[0]}}}, connection)
         self.sent({"serverContent": {"turnComplete": True}}, connection)
+        self.play(pcm, heard, outcome, words[1])
+
+    def play(self, pcm: bytes, heard: bytes | None = None, outcome: str = "completed", told: str = "") -> None:
+        """Our end plays a turn, and tells of its words."""
         turn = self.books.ended + 1
-        if words[1]:
-            self.event(Transcript("model", words[1], final=False, turn=turn))
-            self.event(Transcript("model", words[1].strip(), final=True, turn=turn))
+        if told:
+            self.event(Transcript("model", told, final=False, turn=turn))
+            self.event(Transcript("model", told.strip(), final=True, turn=turn))
         self.books.replied(ReplyAudio(turn, pcm, 0.0))
         self.books.replied(ReplyEnded(turn, outcome))
         self.books.heard.hear(pcm if heard is None else heard)

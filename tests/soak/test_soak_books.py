@@ -1,5 +1,6 @@
 """Every promise can be seen to be broken: one planted fault each, and the books find it and nothing else."""
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -174,6 +175,18 @@ def test_an_interrupted_reply_is_a_beginning_of_what_was_sent(told: Telling) -> 
     one = told()
     one.reply(REPLY, REPLY[2000:6000], "interrupted")
     assert one.broken() == {"reply sound": 1}
+
+
+@pytest.mark.parametrize(("said", "broken"), [("It is noon.", {}), (" It is noon.", {}), ("It was.", {"words": 1})])
+def test_what_was_sent_as_one_turn_may_be_played_as_two(told: Telling, said: str, broken: dict[str, int]) -> None:
+    one = told()
+    for pcm, words in ((REPLY, "Hello."), (REPLY[::-1], said)):
+        inline = {"inlineData": {"data": base64.b64encode(pcm).decode()}}
+        one.sent({"serverContent": {"modelTurn": {"parts": [inline]}, "outputTranscription": {"text": words}}})
+    one.sent({"serverContent": {"turnComplete": True}})
+    one.play(REPLY, told="Hello.")
+    one.play(REPLY[::-1], told="It is noon.")
+    assert one.broken() == broken
 
 
 def test_a_reply_may_begin_in_the_block_in_which_another_was_cut_and_loses_nothing_by_it(told: Telling) -> None:
