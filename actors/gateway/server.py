@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -19,7 +20,7 @@ import h11
 import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed
-from hypercorn.protocol.events import EndBody, Event
+from hypercorn.protocol.events import EndBody, Event, Response
 from hypercorn.protocol.h11 import H11Protocol, H11WSConnection
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
@@ -123,6 +124,9 @@ class _HTTP1(H11Protocol):
         await super()._create_stream(plain)
 
     async def stream_send(self, event: Event) -> None:
+        if isinstance(event, Response) and self.connection.their_state is h11.SEND_BODY:
+            # The answer is ahead of the body, so the connection closes behind it: nobody should ask on it again.
+            event = replace(event, headers=[*event.headers, (b"connection", b"close")])
         await super().stream_send(event)
         if isinstance(event, EndBody) and isinstance(self.connection, H11WSConnection):
             await self.send(Closed())  # a socket that was refused would otherwise stay open until it times out

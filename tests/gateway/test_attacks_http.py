@@ -65,6 +65,17 @@ def test_after_a_refused_body_nothing_of_it_is_taken_for_a_request(open_gateway:
     hidden = b"GET /api/dashboard HTTP/1.1\r\n" + HOST + b"\r\n"
     raw = open_gateway.tell(POST + b"Content-Length: 100000\r\n\r\n" + hidden)
     assert statuses(raw) == [413]
+    assert b"connection: close" in raw.lower()
+
+
+def test_who_is_answered_before_the_body_has_come_is_told_that_the_connection_ends(open_gateway: Any) -> None:
+    """Else a client would send its next request where nobody reads it."""
+    foreign = POST + b"Origin: https://evil.example\r\nContent-Length: 2\r\n"
+    raw = open_gateway.tell(foreign + b"\r\n")
+    assert statuses(raw) == [403]
+    assert b"connection: close" in raw.lower()
+    raw = open_gateway.tell(foreign + b"\r\n{}" + GET + b"Connection: close\r\n\r\n")
+    assert statuses(raw) == [403, 204]
 
 
 @pytest.mark.parametrize(

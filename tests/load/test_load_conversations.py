@@ -13,7 +13,7 @@ SCRIPT = Path(__file__).with_name("conversations.py")
 def test_two_conversations_are_measured(tmp_path: Path) -> None:
     document = tmp_path / "document.md"
     document.write_text("before\n<!-- load:begin -->\n<!-- load:end -->\nafter\n")
-    command = [sys.executable, str(SCRIPT), "-n", "2", "-s", "6", "--json", "--document", str(document)]
+    command = [sys.executable, str(SCRIPT), "-n", "2", "-s", "12", "--json", "--document", str(document)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
