@@ -136,10 +136,11 @@ class Caller:
         """Asks one question after the other, a piece at each of its beats, until it is cancelled."""
         address = (await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))[0][4]
         with socket.create_connection(address[:2]) as line:
-            line.sendall(upgrade(PATH, host) + frame(SETUP))
-            line.settimeout(0)
+            data = await upgraded(line, PATH, host)
+            line.send(frame(SETUP))
             with metronome.beating(self.number, partial(self._beat, line, self._speech())):
-                await self._listen(line)
+                async for _kind, payload in messages(line, data):
+                    self._hear(payload)
 
     def _beat(self, line: socket.socket, speech: Iterator[bytes], slip: float) -> None:
         self.slips.append(slip)
@@ -168,10 +169,6 @@ class Caller:
                 yield SILENCE
             turn += 1
 
-    async def _listen(self, line: socket.socket) -> None:
-        async for _kind, payload in messages(line):
-            self._hear(payload)
-
     def _hear(self, payload: bytes) -> None:
         found = _TYPED.search(payload)
         if found is not None:
@@ -190,27 +187,33 @@ class Caller:
         self._plays_until = max(now, self._plays_until) + seconds
 
 
-def upgrade(path: str, host: str, headers: str = "") -> bytes:
-    """Gives the request that makes a WebSocket of a connection (RFC 6455, 4.1)."""
+async def upgraded(line: socket.socket, path: str, host: str, headers: str = "") -> bytearray:
+    """Makes a WebSocket of a connection (RFC 6455, 4.1); gives what has come behind the answer."""
     key = base64.b64encode(bytes(16)).decode()
     head = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{headers}"
-    return f"{head}Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+    line.sendall(f"{head}Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
+    line.settimeout(0)
+    data = bytearray()
+    while b"\r\n\r\n" not in data:
+        data += await _more(line)
+    del data[: data.index(b"\r\n\r\n") + 4]
+    return data
 
 
-async def messages(line: socket.socket) -> AsyncIterator[tuple[int, bytes]]:
-    """Gives the kind and the payload of every frame that comes, until the far end is gone."""
-    data, welcomed = bytearray(), False
+async def messages(line: socket.socket, data: bytearray) -> AsyncIterator[tuple[int, bytes]]:
+    """Gives the kind and the payload of every frame that comes behind `data`; ConnectionError at the end."""
     while True:
-        await trio.lowlevel.wait_readable(line)
-        more = line.recv(65_536)
-        if not more:
-            return
-        data += more
-        if not welcomed and b"\r\n\r\n" in data:
-            welcomed = True
-            del data[: data.index(b"\r\n\r\n") + 4]
-        while welcomed and (found := _cut(data)) is not None:
+        while (found := _cut(data)) is not None:
             yield found
+        data += await _more(line)
+
+
+async def _more(line: socket.socket) -> bytes:
+    await trio.lowlevel.wait_readable(line)
+    more = line.recv(65_536)
+    if not more:
+        raise ConnectionAbortedError("the far end has closed the connection")
+    return more
 
 
 def _cut(data: bytearray) -> tuple[int, bytes] | None:

@@ -1,6 +1,6 @@
 """How many relayed conversations stay in real time at once: the gateway, the far end and the callers on one machine.
 
-    .venv/bin/python tests/load/relay.py 5 10 20 40
+    .venv/bin/python tests/load/relay.py 10 20 30
     .venv/bin/python tests/load/relay.py --document docs/WEBCLIENT.md   # the same, and the table goes there
 
 Starts `bin/assistant serve --mode relay` and, as its far end, `bin/assistant emulator`. For each number given, so many
@@ -37,7 +37,7 @@ sys.path.insert(0, str(ROOT))
 from actors.audio.recording import open_recording  # noqa: E402 - found by the line above
 from actors.audio.resample import Resampler  # noqa: E402
 from actors.gateway.relay_wire import HEADER  # noqa: E402
-from tests.load.caller import Metronome, frame, framed, messages, upgrade  # noqa: E402
+from tests.load.caller import Metronome, frame, framed, messages, upgraded  # noqa: E402
 from tests.load.conversations import service  # noqa: E402
 from tests.load.figures import Meter  # noqa: E402
 from tests.load.limits import Round, body, written  # noqa: E402
@@ -95,17 +95,17 @@ class Caller:
         try:
             with socket.create_connection(("localhost", port)) as line:
                 origin = f"Origin: http://localhost:{port}\r\n"
-                line.sendall(upgrade("/api/relay", f"localhost:{port}", origin) + frame({"type": "hello"}))
-                line.settimeout(0)
+                data = await upgraded(line, "/api/relay", f"localhost:{port}", origin)
+                line.send(frame({"type": "hello"}))
                 with metronome.beating(self.number, partial(self._beat, line)):
-                    await self._listen(line)
+                    await self._listen(line, data)
             self.found.faults.append("lost: the gateway closed the connection")
         except OSError as error:
             self.found.faults.append(f"lost: {error!r}")
 
-    async def _listen(self, line: socket.socket) -> None:
+    async def _listen(self, line: socket.socket, data: bytearray) -> None:
         try:
-            async for kind, payload in messages(line):
+            async for kind, payload in messages(line, data):
                 if kind == PING:
                     line.send(framed(PONG, payload))
                 elif kind == CLOSE:
@@ -209,10 +209,26 @@ def _percentiles(values: list[float]) -> tuple[float, float, float]:
 @contextmanager
 def gateway(far: str) -> Iterator[tuple[int, int]]:
     """Starts a gateway whose conversations are with this far end; gives its process and port."""
-    limits = {"sessions": 1000, "sessions_per_user": 1000, "requests_per_address": '"100000/minute"'}
+    limits = {"sessions": "1000", "sessions_per_user": "1000"}
+    paces = ("requests_per_address", "tokens_per_address", "tokens_per_user")
+    limits |= dict.fromkeys(paces, '"100000/minute"')
+    weather = {"geocoding_url": "search", "forecast_url": "forecast"}  # the far end has that, too
     sets = [word for key, value in limits.items() for word in ("--set", f"gateway.limits.{key}={value}")]
+    sets += [word for key, path in weather.items() for word in ("--set", f"tools.weather.{key}=http://{far}/v1/{path}")]
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "bin", "serve", "--port", "0", "--endpoint", far, "--mode", "relay", *sets]
+        command = [
+            sys.executable,
+            "-m",
+            "bin",
+            "serve",
+            "--port",
+            "0",
+            "--endpoint",
+            f"ws://{far}",
+            "--mode",
+            "relay",
+            *sets,
+        ]
         environment = {**os.environ, "XDG_STATE_HOME": folder}
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)
         try:
@@ -234,7 +250,7 @@ async def measure(numbers: list[int], seconds: float, *, as_json: bool) -> list[
     """Starts the gateway, runs the rounds, and prints a line for each."""
     rounds = []
     command = [sys.executable, "-P", "-m", "bin", "emulator", "--port", "0"]
-    with service(command) as (helper, host, far), gateway(f"ws://{host}:{far}") as (pid, port):
+    with service(command) as (helper, host, far), gateway(f"{host}:{far}") as (pid, port):
         for number in numbers:
             found, meter = await round_of(number, port, question(), (pid, helper), seconds)
             rounds.append(one := summed(number, found, meter))
@@ -251,7 +267,7 @@ async def measure(numbers: list[int], seconds: float, *, as_json: bool) -> list[
 def main() -> None:
     """Measures as the options say."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("callers", type=int, nargs="*", default=[5, 10, 20, 40])
+    parser.add_argument("callers", type=int, nargs="*", default=[10, 20, 30])
     parser.add_argument("-s", "--seconds", type=float, default=45.0)
     parser.add_argument("--json", action="store_true", help="a JSON object per line")
     parser.add_argument("--document", type=Path, help="puts a table between the marks of this document")
