@@ -216,19 +216,8 @@ def gateway(far: str) -> Iterator[tuple[int, int]]:
     sets = [word for key, value in limits.items() for word in ("--set", f"gateway.limits.{key}={value}")]
     sets += [word for key, path in weather.items() for word in ("--set", f"tools.weather.{key}=http://{far}/v1/{path}")]
     with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable,
-            "-m",
-            "bin",
-            "serve",
-            "--port",
-            "0",
-            "--endpoint",
-            f"ws://{far}",
-            "--mode",
-            "relay",
-            *sets,
-        ]
+        options = ["--port", "0", "--endpoint", f"ws://{far}", "--mode", "relay", *sets]
+        command = [sys.executable, "-m", "bin", "serve", *options]
         environment = {**os.environ, "XDG_STATE_HOME": folder}
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)
         try:

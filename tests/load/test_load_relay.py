@@ -16,6 +16,7 @@ def test_two_relayed_conversations_are_measured(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["count"] == 2
+    assert [fault for fault in found["late"] if "faults" in fault] == []
     assert found["processor"]["the gateway"] > 0 < found["processor"]["the callers"]
     text = document.read_text()
     assert text.startswith("before\n<!-- load:begin -->\n\nMeasured 2")
