@@ -1,7 +1,6 @@
 """The network of words that a grammar becomes, with as few states as say the same.
 
-The decoder compiles a state after every word of every alternative, and goes through all states for each frame of sound,
-which is a third of its work even so.
+The decoder compiles a state after every word of every alternative, and goes through all states for each frame of sound.
 """
 
 from collections import defaultdict

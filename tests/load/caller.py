@@ -132,7 +132,7 @@ class Caller:
             kept.clear()
         self.asked = self.understood = self.unanswered = 0
 
-    async def run(self, host: str, port: int, metronome: "Metronome") -> None:
+    async def run(self, host: str, port: int, metronome: Metronome) -> None:
         """Asks one question after the other, a piece at each of its beats, until it is cancelled."""
         address = (await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))[0][4]
         with socket.create_connection(address[:2]) as line:

@@ -15,7 +15,7 @@ from actors.audio.engines import RATE, check_length
 from pipeline.errors import PlanError
 
 FULL_SCALE = 32768.0
-FAINT = 16  # of 32768, -66 dBFS: what a muted or cleaned-up microphone leaves, and no speech stays below
+FAINT = 16  # of 32768, -66 dBFS: taken for a muted or cleaned-up microphone; no speech stays below
 RESTS_AFTER = 32  # frames of that: a second
 
 
