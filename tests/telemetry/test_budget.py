@@ -93,8 +93,8 @@ async def test_a_day_that_is_spent_opens_neither_microphone_nor_link(
 ) -> None:
     (tmp_path / "spent.json").write_text(json.dumps({"day": today(), "minutes": 12.0}))
     begun: list[object] = []
-    with pytest.raises(ExceptionGroup) as caught:
+    spent = pytest.RaisesExc(Spent, match=r"12\.00 of 10 minutes a day")
+    with pytest.RaisesGroup(spent, flatten_subgroups=True):
         async with watched("hello.wav", budget__day_minutes=10, budget__file="spent.json") as near:
             begun.append(near)
-    assert caught.group_contains(Spent, match=r"12.00 of 10 minutes a day", depth=None)
     assert begun == []
