@@ -11,6 +11,7 @@ import trio
 
 from actors.audio.engines import Ear, Engine
 from actors.audio.engines.energy import Energy as EnergyEngine
+from actors.audio.engines.resting import Resting
 from actors.audio.gate import Gate, GateSettings
 from actors.audio.timeline import Timeline
 from pipeline.actor import Shared, section
@@ -115,7 +116,7 @@ class Silero(_Vad):
         from actors.audio.engines.silero import Silero as SileroEngine  # noqa: PLC0415 - only where it is used
 
         try:
-            return SileroEngine()
+            return Resting(SileroEngine())
         except PlanError as missing:
             self.bus.publish(Notice(f"{missing}; until then WebRTC's detector listens"))
             return _webrtc(2)

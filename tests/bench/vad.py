@@ -10,6 +10,7 @@ import attrs
 
 from actors.audio.engines import Ear, Engine
 from actors.audio.engines.energy import Energy
+from actors.audio.engines.resting import Resting
 from actors.audio.engines.silero import Silero
 from actors.audio.engines.webrtc import Webrtc
 from actors.audio.gate import Gate
@@ -19,7 +20,9 @@ from tests.bench.figures import Spread, quantile
 
 BLOCK = 320  # samples
 SLACK = 0.1  # seconds by which an opening may come before a label: labels are cut at a level, speech begins below it
-ENGINES: Mapping[str, Callable[[], Engine]] = {"Silero (default)": Silero, "WebRTC": Webrtc, "energy": Energy}
+ENGINES: Mapping[str, Callable[[], Engine]] = {
+    "Silero (default)": lambda: Resting(Silero()), "WebRTC": Webrtc, "energy": Energy,
+}  # fmt: skip
 
 
 @attrs.frozen

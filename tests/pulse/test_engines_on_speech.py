@@ -11,12 +11,18 @@ import pytest
 
 from actors.audio.engines import Engine, Reframer
 from actors.audio.engines.energy import Energy
+from actors.audio.engines.resting import Resting
 from actors.audio.engines.silero import Silero
 from actors.audio.engines.webrtc import Webrtc
 from actors.audio.recording import read_mono
 
 SENTENCE = "What is the weather like in Paris today, and shall I take an umbrella with me?"
-ENGINES = {"silero": Silero, "webrtc": lambda: Webrtc(3), "energy": Energy}
+ENGINES = {
+    "silero": Silero,
+    "silero that rests": lambda: Resting(Silero()),
+    "webrtc": lambda: Webrtc(3),
+    "energy": Energy,
+}
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import numpy as np
 
 from actors.audio.engines import RATE, check_length
 
-FULL_SCALE = 32768.0
+FULL_SCALE_DB = 20 * math.log10(32768)
 SILENCE_DB = -90.0  # below the noise of any converter; digital silence has no level
 LOWEST_FLOOR_DB = -60.0  # a quiet room's background through a headset; lower and any rustle is speech
 SLOPE_DB = 2.0  # dB around the margin within which the answer is neither yes nor no
@@ -43,6 +43,6 @@ class Energy:
         self.floor_db = LOWEST_FLOOR_DB
 
     def _level(self, frame: bytes) -> float:
-        wave = np.frombuffer(frame, "<i2").astype(np.float32) / FULL_SCALE
+        wave = np.frombuffer(frame, "<i2").astype(np.float32)
         power = float(wave @ wave) / self.samples
-        return max(SILENCE_DB, 10.0 * math.log10(power)) if power else SILENCE_DB
+        return max(SILENCE_DB, 10.0 * math.log10(power) - FULL_SCALE_DB) if power else SILENCE_DB

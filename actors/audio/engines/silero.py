@@ -15,21 +15,15 @@ from actors.audio.engines import RATE, check_length
 from pipeline.errors import PlanError
 
 FULL_SCALE = 32768.0
-FAINT = 16  # of 32768, -66 dBFS: taken for a muted or cleaned-up microphone; no speech stays below
-RESTS_AFTER = 32  # frames of that: a second
 
 
 @attrs.define
 class Silero:
-    """Hears speech by the Silero network, in frames of 32 ms. Loads it when made; PlanError where it is missing.
-
-    After a second of silence so deep that nobody speaks in it the network rests, and begins anew with the next sound.
-    """
+    """Hears speech by the Silero network, in frames of 32 ms. Loads it when made; PlanError where it is missing."""
 
     _network: Any = attrs.field(init=False)
     _input: Any = attrs.field(init=False)
     _floats: NDArray[np.float32] = attrs.field(init=False)
-    _faint: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         try:
@@ -52,19 +46,12 @@ class Silero:
     def probability(self, frame: bytes) -> float:
         """Tells how likely the next frame is speech; ValueError for a frame of another length."""
         check_length(frame, len(self._floats))
-        samples = np.frombuffer(frame, "<i2")
-        self._faint = self._faint + 1 if samples.min() >= -FAINT and samples.max() <= FAINT else 0
-        if self._faint >= RESTS_AFTER:
-            if self._faint == RESTS_AFTER:
-                self._network.reset()
-            return 0.0
-        np.divide(samples, FULL_SCALE, out=self._floats, casting="same_kind")
+        np.divide(np.frombuffer(frame, "<i2"), FULL_SCALE, out=self._floats, casting="same_kind")
         return min(1.0, max(0.0, float(self._network.process(self._input))))
 
     def reset(self) -> None:
         """Forgets what was heard."""
         self._network.reset()
-        self._faint = 0
 
 
 def _give_back() -> None:

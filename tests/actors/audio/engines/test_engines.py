@@ -55,18 +55,6 @@ def test_speech_begins_and_ends_where_it_does(engine: Engine, vowel: Sound, nois
     assert 2.2 <= late[-1] <= 2.8
 
 
-def test_silero_rests_in_deep_silence_and_begins_anew(vowel: Sound) -> None:
-    silero, asked = Silero(), []
-    process = silero._network.process
-    silero._network.process = lambda frame: (asked.append(1), process(frame))[1]
-    probabilities(silero, vowel(0.6))
-    spoken = len(asked)
-    assert (probabilities(silero, np.full(64000, 16, "<i2").tobytes())[8:] < 0.3).all()
-    assert len(asked) - spoken == 31
-    assert np.array_equal(probabilities(silero, vowel(0.6)), probabilities(Silero(), vowel(0.6)))
-    assert probabilities(silero, np.full(64000, 17, "<i2").tobytes()).size == len(asked) - 2 * spoken - 31
-
-
 def test_after_a_reset_the_same_sound_gets_the_same_answers(engine: Engine, vowel: Sound) -> None:
     first = probabilities(engine, vowel(0.6))
     engine.reset()
