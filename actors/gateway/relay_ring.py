@@ -15,7 +15,9 @@ from actors.audio.ring import FADE_MS, Crossing, Samples
 from pipeline.messages import OUTPUT_RATE, SAMPLE_BYTES
 
 WINDOW = 4 * OUTPUT_RATE  # samples: long enough for a lost second or two, short enough that a slow link obeys soon
-PIECE = OUTPUT_RATE // 10  # samples in one frame
+PIECE = OUTPUT_RATE // 10  # samples that are written at once
+FRAME = 4 * PIECE  # samples in one frame, at most
+SUPPLIED = OUTPUT_RATE  # samples yet to play from which on a page can wait until a whole frame has come together
 
 
 @attrs.frozen
@@ -163,15 +165,23 @@ class PageRing:
     # -- the page's side -------------------------------------------------------------------------------------
 
     def take(self) -> Piece | None:
-        """Gives the next piece to send, if there is one; most of those kept were sent and wait to be played."""
-        found: Piece | None = None
-        for piece in reversed(self._pieces):
+        """Gives what to send next, if there is something: a frame for the page costs far more than what is in it.
+
+        So pieces go together, and where the page has enough to play, they wait for each other.
+        """
+        unsent: deque[Piece] = deque()
+        for piece in reversed(self._pieces):  # most of those kept were sent and wait to be played
             if piece.end <= self.sent:
                 break
-            found = piece
-        if found is not None:
-            self.sent = found.end
-        return found
+            unsent.appendleft(piece)
+        patient = self._expecting and self.sent - self.position >= SUPPLIED
+        if not unsent or (patient and unsent[-1].end - unsent[0].position < FRAME):
+            return None
+        together = [unsent.popleft()]
+        while unsent and unsent[0].end - together[0].position <= FRAME:
+            together.append(unsent.popleft())
+        self.sent = together[-1].end
+        return Piece(together[0].position, b"".join(piece.pcm for piece in together))
 
     def reached(self, position: int, at: float) -> None:
         """The page has played up to this position, at this time; one beyond a flush has obeyed it."""

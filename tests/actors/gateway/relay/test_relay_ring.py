@@ -5,9 +5,9 @@ from typing import Any
 import attrs
 import pytest
 
-from actors.gateway.relay_ring import PIECE, Flush, Level, PageRing, Whole
+from actors.gateway.relay_ring import FRAME, PIECE, SUPPLIED, Flush, Level, PageRing, Whole
 
-SILENCE = bytes(2 * PIECE)
+SILENCE = bytes(2 * FRAME)
 
 
 def filled(pieces: int, ring: PageRing | None = None) -> PageRing:
@@ -30,13 +30,13 @@ def tags(ring: PageRing) -> list[tuple[int, Any, int]]:
 def test_pieces_are_sent_once_and_in_order() -> None:
     ring = filled(3)
     ring.attach(None, 0, 0.0)
-    assert sent(ring) == [0, PIECE, 2 * PIECE]
+    assert sent(ring) == [0, FRAME, 2 * FRAME]
     ring.write(SILENCE)
-    assert sent(ring) == [3 * PIECE]
+    assert sent(ring) == [3 * FRAME]
 
 
 def test_there_is_room_up_to_the_window_beyond_the_ear() -> None:
-    ring = PageRing(window=2 * PIECE)
+    ring = PageRing(window=2 * FRAME)
     ring.attach(None, 0, 0.0)
     filled(2, ring)
     assert not ring.room
@@ -55,17 +55,17 @@ def test_marks_are_passed_by_what_the_page_has_played() -> None:
     assert tags(ring) == []
     ring.reached(240, 10.0)
     assert tags(ring) == [(1, pytest.approx(9.99), 0)]
-    ring.reached(PIECE, 11.0)
-    assert tags(ring) == [(2, 11.0, PIECE)]
-    assert ring.heard == PIECE
+    ring.reached(FRAME, 11.0)
+    assert tags(ring) == [(2, 11.0, FRAME)]
+    assert ring.heard == FRAME
 
 
 def test_a_page_cannot_have_played_what_was_not_sent() -> None:
     ring = filled(2)
     ring.attach(None, 0, 0.0)
     ring.take()
-    ring.reached(99 * PIECE, 1.0)
-    assert ring.position == PIECE
+    ring.reached(99 * FRAME, 1.0)
+    assert ring.position == FRAME
 
 
 def test_a_fade_tells_the_page_and_counts_what_it_says_was_heard() -> None:
@@ -74,7 +74,7 @@ def test_a_fade_tells_the_page_and_counts_what_it_says_was_heard() -> None:
     for _ in range(3):
         ring.take()
     ring.mark(1)
-    assert ring.fade_out(5.0) == 2 * PIECE
+    assert ring.fade_out(5.0) == 2 * FRAME
     ring.mark(2)
     ring.controls.clear()
     assert tags(ring) == []
@@ -82,7 +82,7 @@ def test_a_fade_tells_the_page_and_counts_what_it_says_was_heard() -> None:
     ring.flushed(1, 1000, 2.0)
     assert ring.heard == 1000
     assert [tag for tag, _, _ in tags(ring)] == [2], "what lay beyond the fade goes with its sound"
-    assert ring.position == ring.written == 3 * PIECE
+    assert ring.position == ring.written == 3 * FRAME
 
 
 def test_a_fade_is_told_ahead_of_sound_with_its_position() -> None:
@@ -92,7 +92,7 @@ def test_a_fade_is_told_ahead_of_sound_with_its_position() -> None:
     ring.take()
     ring.fade_out(5.0)
     ring.duck(0.2, 20.0)
-    assert list(ring.controls) == [Flush(1, PIECE, 5.0), Level(0.2, 20.0)]
+    assert list(ring.controls) == [Flush(1, FRAME, 5.0), Level(0.2, 20.0)]
 
 
 def test_a_page_that_plays_beyond_a_flush_has_obeyed_it() -> None:
@@ -103,7 +103,7 @@ def test_a_page_that_plays_beyond_a_flush_has_obeyed_it() -> None:
     ring.mark(4)
     filled(1, ring)
     sent(ring)
-    ring.reached(PIECE + 10, 1.0)
+    ring.reached(FRAME + 10, 1.0)
     assert [tag for tag, _, _ in tags(ring)] == [4]
     assert ring.heard == 10
 
@@ -126,10 +126,10 @@ def test_a_fade_while_the_page_is_away_counts_what_was_last_heard_of() -> None:
     ring.fade_out()
     ring.mark(3)
     assert [tag for tag, _, _ in tags(ring)] == [3]
-    assert (ring.heard, ring.stale_before) == (500, 3 * PIECE)
+    assert (ring.heard, ring.stale_before) == (500, 3 * FRAME)
     filled(1, ring)
-    assert ring.attach(3 * PIECE, 700, 2.0) == 3 * PIECE
-    assert sent(ring) == [3 * PIECE]
+    assert ring.attach(3 * FRAME, 700, 2.0) == 3 * FRAME
+    assert sent(ring) == [3 * FRAME]
 
 
 def test_a_page_that_comes_back_goes_on_behind_what_it_has() -> None:
@@ -137,21 +137,21 @@ def test_a_page_that_comes_back_goes_on_behind_what_it_has() -> None:
     ring.attach(None, 0, 0.0)
     for _ in range(3):
         ring.take()
-    ring.reached(PIECE, 1.0)
+    ring.reached(FRAME, 1.0)
     ring.detach()
-    assert ring.attach(2 * PIECE, PIECE + 10, 2.0) == 2 * PIECE
-    assert sent(ring) == [2 * PIECE, 3 * PIECE]
-    assert ring.heard == PIECE + 10
+    assert ring.attach(2 * FRAME, FRAME + 10, 2.0) == 2 * FRAME
+    assert sent(ring) == [2 * FRAME, 3 * FRAME]
+    assert ring.heard == FRAME + 10
 
 
 def test_a_page_that_was_reloaded_gets_all_it_has_not_played() -> None:
     ring = filled(4)
     ring.attach(None, 0, 0.0)
     sent(ring)
-    ring.reached(PIECE + 100, 1.0)
+    ring.reached(FRAME + 100, 1.0)
     ring.detach()
-    assert ring.attach(None, 0, 2.0) == PIECE + 100
-    assert sent(ring) == [PIECE, 2 * PIECE, 3 * PIECE]
+    assert ring.attach(None, 0, 2.0) == FRAME + 100
+    assert sent(ring) == [FRAME, 2 * FRAME, 3 * FRAME]
 
 
 def test_the_page_is_told_when_nothing_more_is_to_be_waited_for() -> None:
@@ -161,7 +161,7 @@ def test_the_page_is_told_when_nothing_more_is_to_be_waited_for() -> None:
     ring.expecting = True
     filled(1, ring)
     ring.expecting = False
-    assert list(ring.controls) == [Whole(PIECE)]
+    assert list(ring.controls) == [Whole(FRAME)]
 
 
 def test_a_conversation_taken_over_goes_on_at_its_position() -> None:
@@ -180,8 +180,8 @@ def test_a_recorder_is_shown_what_was_played() -> None:
     ring.tap = lambda block, at, rate: shown.append((len(block), at, rate))
     ring.attach(None, 0, 0.0)
     sent(ring)
-    ring.reached(PIECE, 3.0)
-    assert shown == [(PIECE, pytest.approx(2.9), 24_000)]
+    ring.reached(FRAME, 3.0)
+    assert shown == [(FRAME, pytest.approx(2.6), 24_000)]
 
 
 @attrs.define
@@ -199,3 +199,54 @@ def test_whoever_waits_is_woken_by_everything_new() -> None:
     for count, tell in enumerate(news, start=1):
         tell()  # type: ignore[no-untyped-call]
         assert wake.calls >= count
+
+
+def spans(ring: PageRing) -> list[tuple[int, int]]:
+    return [(frame.position, frame.end) for frame in iter(ring.take, None)]
+
+
+def test_small_pieces_go_together() -> None:
+    ring = PageRing()
+    ring.attach(None, 0, 0.0)
+    for number in range(10):
+        ring.write(bytes([number]) * 2 * PIECE)
+    frames = list(iter(ring.take, None))
+    assert [(frame.position, frame.end) for frame in frames] == [
+        (0, 4 * PIECE), (4 * PIECE, 8 * PIECE), (8 * PIECE, 10 * PIECE),
+    ]  # fmt: skip
+    assert b"".join(frame.pcm for frame in frames) == b"".join(bytes([number]) * 2 * PIECE for number in range(10))
+
+
+def test_pieces_wait_for_each_other_only_where_the_page_has_enough_and_more_is_to_come() -> None:
+    ring = PageRing()
+    ring.attach(None, 0, 0.0)
+    ring.expecting = True
+    supplied = SUPPLIED // PIECE
+    for _ in range(supplied):
+        ring.write(bytes(2 * PIECE))
+        assert spans(ring)  # there is not enough yet: each goes at once
+    ring.write(bytes(2 * PIECE))
+    assert spans(ring) == []
+    ring.reached(PIECE, 1.0)  # now the page has less than enough
+    assert spans(ring) == [(SUPPLIED, SUPPLIED + PIECE)]
+    ring.write(bytes(2 * PIECE))
+    assert spans(ring) == []
+    for _ in range(3):
+        ring.write(bytes(2 * PIECE))
+    assert spans(ring) == [(SUPPLIED + PIECE, SUPPLIED + PIECE + FRAME)]
+    ring.write(bytes(2 * PIECE))
+    assert spans(ring) == []
+    ring.expecting = False
+    assert spans(ring) == [(SUPPLIED + PIECE + FRAME, SUPPLIED + 2 * PIECE + FRAME)]
+
+
+def test_a_fade_lets_go_of_what_waits() -> None:
+    ring = PageRing()
+    ring.attach(None, 0, 0.0)
+    ring.expecting = True
+    for _ in range(SUPPLIED // PIECE):
+        ring.write(bytes(2 * PIECE))
+    spans(ring)
+    ring.write(bytes(2 * PIECE))
+    assert ring.fade_out(5.0) == PIECE
+    assert spans(ring) == []
