@@ -53,8 +53,8 @@ class _Playback:
     bus: Bus
     confirm_ms: Annotated[float, Within(0, 60_000)] = 800.0
     acoustic: ClassVar[bool] = False
-    _turn: int = attrs.field(default=0, init=False)
-    _playing: trio.CancelScope | None = attrs.field(default=None, init=False)
+    _putting: int | None = attrs.field(default=None, init=False)  # the turn of which sound goes into the ring
+    _playing: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     _ducking: trio.CancelScope | None = attrs.field(default=None, init=False)
 
     async def _follow(self, speaker: AnySpeaker) -> None:
@@ -70,26 +70,32 @@ class _Playback:
         return None if self.timeline.origin is None else self.timeline.ms(at)
 
     async def _play(self, speaker: AnySpeaker) -> None:
-        async for item in self.reply:
-            if self.player.stale(item.turn):
-                continue
-            self._turn = item.turn
+        over = False
+        while not over:  # a scope lasts until an interruption cuts what is being put in; the next item has another
             with trio.CancelScope() as self._playing:
-                if isinstance(item, ReplyAudio):
-                    self.player.begin(item)
-                    await speaker.write(item.pcm)
-                elif isinstance(item, ReplyWhole):
-                    await speaker.finish()
-                    self.player.whole(item.turn)
-                elif isinstance(item, ReplyEnded):
-                    self.player.end(item.turn, item.outcome)
-            self._playing = None
+                async for item in self.reply:
+                    if not self.player.stale(item.turn):
+                        self._putting = item.turn
+                        await self._put(speaker, item)
+                    self._putting = None
+                over = True
+            self._putting = None
+
+    async def _put(self, speaker: AnySpeaker, item: Reply) -> None:
+        if isinstance(item, ReplyAudio):
+            self.player.begin(item)
+            await speaker.write(item.pcm)
+        elif isinstance(item, ReplyWhole):
+            await speaker.finish()
+            self.player.whole(item.turn)
+        elif isinstance(item, ReplyEnded):
+            self.player.end(item.turn, item.outcome)
 
     async def _obey(self) -> None:
         async for item in self.control:
             if isinstance(item, Interrupted):
                 self.player.silence(item)
-                if self._playing is not None and self.player.stale(self._turn):
+                if self._putting is not None and self.player.stale(self._putting):
                     self._playing.cancel("the user interrupted")
                 if self._ducking is not None:
                     self._ducking.cancel("the interruption is confirmed")
