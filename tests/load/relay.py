@@ -37,6 +37,7 @@ sys.path.insert(0, str(ROOT))
 from actors.audio.recording import open_recording  # noqa: E402 - found by the line above
 from actors.audio.resample import Resampler  # noqa: E402
 from actors.gateway.relay_wire import HEADER  # noqa: E402
+from tests.fixtures.sounds import NOISES  # noqa: E402
 from tests.load.caller import Metronome, frame, framed, messages, upgraded  # noqa: E402
 from tests.load.conversations import service  # noqa: E402
 from tests.load.figures import Meter  # noqa: E402
@@ -47,7 +48,7 @@ COLUMNS = ("turns", "first sound p50 / p90 / p99, ms", "ran dry", "microphone be
 BLOCK, STEP = 640, 0.04
 PLAYS_EVERY, PLAYED = 3, 2880  # blocks of the microphone, and samples played in their time
 BINARY, CLOSE, PING, PONG = 2, 8, 9, 10  # RFC 6455, 5.2
-HUSH = 2  # of 32768: taken for what a browser's noise suppression leaves of a quiet room; it was not measured
+ROOM = -50.0  # dB below full scale: the noise of an office, which no suppression has taken away
 PAUSE = 12.0  # seconds between two questions of one caller: the reply is heard out
 QUESTION = ROOT / "tests" / "fixtures" / "weather-paris.flac"
 SETTLED = 5.0  # seconds in which a conversation may still be setting itself up
@@ -65,14 +66,15 @@ class Found:
     faults: list[str] = attrs.field(factory=list)
 
 
-def question() -> bytes:
-    """Gives what every caller says: a question, then the pause in which it is answered."""
+def question(room: float) -> bytes:
+    """Gives what every caller says: a question, then the pause in which it is answered, in a room of so many dBFS."""
     with open_recording(QUESTION) as recording:
         resampler = Resampler(recording.rate, 16_000)
         said = b"".join([*map(resampler.push, recording.blocks(4096)), resampler.flush()])
-    rest = np.random.default_rng(1).integers(-HUSH, HUSH + 1, round(PAUSE * 16_000)).astype("<i2")
-    whole = said + rest.tobytes()
-    return whole[: len(whole) - len(whole) % (2 * BLOCK)]
+    clean = np.frombuffer(said, "<i2").astype(float)
+    whole = np.pad(clean, (0, -(-round(PAUSE * 16_000) // BLOCK) * BLOCK - len(clean) % BLOCK))
+    noise = NOISES["pink"](len(whole), 16_000, 1) * 32767 * 10 ** (room / 20)
+    return bytes((whole + noise).round().clip(-32768, 32767).astype("<i2").tobytes())
 
 
 @attrs.define
@@ -235,13 +237,13 @@ def gateway(far: str) -> Iterator[tuple[int, int]]:
                 process.wait()
 
 
-async def measure(numbers: list[int], seconds: float, *, as_json: bool) -> list[Round]:
+async def measure(numbers: list[int], seconds: float, room: float, *, as_json: bool) -> list[Round]:
     """Starts the gateway, runs the rounds, and prints a line for each."""
     rounds = []
     command = [sys.executable, "-P", "-m", "bin", "emulator", "--port", "0"]
     with service(command) as (helper, host, far), gateway(f"{host}:{far}") as (pid, port):
         for number in numbers:
-            found, meter = await round_of(number, port, question(), (pid, helper), seconds)
+            found, meter = await round_of(number, port, question(room), (pid, helper), seconds)
             rounds.append(one := summed(number, found, meter))
             if as_json:
                 tell(json.dumps(attrs.asdict(one)))
@@ -258,10 +260,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("callers", type=int, nargs="*", default=[10, 20, 30])
     parser.add_argument("-s", "--seconds", type=float, default=45.0)
+    parser.add_argument("--room", type=float, default=ROOM, metavar="DB", help="the loudness of every caller's room")
     parser.add_argument("--json", action="store_true", help="a JSON object per line")
     parser.add_argument("--document", type=Path, help="puts a table between the marks of this document")
     options = parser.parse_args()
-    rounds = trio.run(lambda: measure(options.callers, options.seconds, as_json=options.json))
+    rounds = trio.run(lambda: measure(options.callers, options.seconds, options.room, as_json=options.json))
     if options.document:
         written(options.document, body(COLUMNS, rounds, options.seconds))
 
