@@ -7,6 +7,7 @@ are lost at a reply's start. Positions count samples from the ring's birth and n
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 
 import attrs
 import numpy as np
@@ -42,6 +43,12 @@ class _Mark:
 class _Ramp:
     goal: float
     samples: float  # within which the gain gets there
+
+
+@lru_cache(8)
+def _falling(length: int) -> NDArray[np.float64]:
+    """Gives the loudness of each sample of a fade; made once, since the device's thread waits meanwhile."""
+    return np.linspace(1.0, 0.0, length + 1)[1:]
 
 
 def _nobody() -> None:
@@ -206,7 +213,7 @@ class PlayRing:
 
     def _bake_fade(self, length: int) -> None:
         """Lowers what is buffered, and adds what the fade has to make up, where that is not silence."""
-        ramp = np.linspace(1.0, 0.0, length + 1)[1:]
+        ramp = _falling(length)
         sound = self._get(self._read, self.buffered)
         self._put(self._read, np.rint(sound * ramp[: len(sound)]).astype(np.int16))
         tail = float(sound[-1] if len(sound) else self._last) * ramp[len(sound) :]
