@@ -3,24 +3,27 @@
 import { meter } from '../audio/pcm.js';
 import { $ } from './dom.js';
 
-const FALL = 0.86; // a frame
+const PERIOD = 50; // milliseconds between two pictures: levels come no faster, and a page is to leave a phone cool
+const FALL = 0.64; // a picture
 const SPOKEN_EVERY = 500; // milliseconds between two values for assistive technology
 
 export class Levels {
   constructor() {
     this.bars = { mic: $('mic-level'), reply: $('reply-level') };
+    this.orb = $('orb');
     this.targets = { mic: 0, reply: 0 };
     this.shown = { mic: 0, reply: 0 };
+    this.drawnAt = 0;
     this.toldAt = 0;
     this.running = false;
   }
 
   /** Takes a loudness (RMS) of `mic` or `reply`. */
   take(which, rms) {
-    this.targets[which] = meter(rms);
+    this.targets[which] = Math.max(this.targets[which], meter(rms));
     if (!this.running) {
       this.running = true;
-      requestAnimationFrame((now) => this.#draw(now));
+      this.#wait();
     }
   }
 
@@ -29,20 +32,30 @@ export class Levels {
     Object.assign(this.targets, { mic: 0, reply: 0 });
   }
 
+  #wait() {
+    const passed = performance.now() - this.drawnAt;
+    setTimeout(() => requestAnimationFrame((now) => this.#draw(now)), Math.max(0, PERIOD - passed));
+  }
+
   #draw(now) {
+    this.drawnAt = now;
     const tell = now - this.toldAt > SPOKEN_EVERY;
     if (tell) this.toldAt = now;
-    let moving = false;
-    for (const [which, bar] of Object.entries(this.bars)) {
-      const level = Math.max(this.targets[which], this.shown[which] * FALL);
-      this.shown[which] = level < 0.01 ? 0 : level;
-      this.targets[which] *= FALL;
-      bar.style.setProperty('--level', this.shown[which].toFixed(3));
-      document.body.style.setProperty(`--${which}`, this.shown[which].toFixed(3));
-      if (tell || this.shown[which] === 0) bar.setAttribute('aria-valuenow', String(Math.round(100 * this.shown[which])));
-      moving ||= this.shown[which] > 0;
+    for (const which of Object.keys(this.bars)) this.#show(which, tell);
+    this.running = Object.values(this.shown).some((level) => level > 0);
+    if (this.running) this.#wait();
+  }
+
+  #show(which, tell) {
+    const bar = this.bars[which];
+    const falling = Math.max(this.targets[which], this.shown[which] * FALL);
+    const level = falling < 0.01 ? 0 : Math.round(100 * falling) / 100;
+    this.targets[which] = 0;
+    if (level !== this.shown[which]) {
+      this.shown[which] = level;
+      bar.style.setProperty('--level', level);
+      this.orb.style.setProperty(`--${which}`, level);
     }
-    this.running = moving;
-    if (moving) requestAnimationFrame((later) => this.#draw(later));
+    if (tell || level === 0) bar.setAttribute('aria-valuenow', String(Math.round(100 * level)));
   }
 }
