@@ -85,7 +85,7 @@ class Bench:
     def growth(self) -> None:
         """Measures many conversations in a process."""
         self.results["growth"] = {}
-        for contender in (one for one in self.contenders if not one.variant):
+        for contender in self.contenders:
             say(f"many conversations: {contender.shown}")
             found = self._try(contender, lambda one: growth(self.stage, one, self.lengths))
             self.results["growth"][contender.key] = found or []

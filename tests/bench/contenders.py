@@ -24,7 +24,7 @@ class Contender:
     """One client: `script` runs it, `lock` names what it needs, None for this project's own environment.
 
     `up_ms` is how much sound it sends in a message. `resumes`: it comes back by itself after a cut. A `variant` of
-    another, by these options, is measured side by side alone.
+    another, by these options, has no hour of speech of its own.
     """
 
     key: str

@@ -121,7 +121,9 @@ def many(results: Results) -> str:
     held, step = limit(results.get("growth", {}).get("ours", []))
     if step is None:
         return f"{held} were the most that were tried, and they were held."
-    return f"With {step['sessions']}, {ended(step)}.{_parts(results)}"
+    light = limit(results["growth"].get("light", []))[0]
+    without = f" With the energy detector {light} are held." if light else ""
+    return f"With {step['sessions']}, {ended(step)}.{_parts(results)}{without}"
 
 
 def ended(step: Mapping[str, Any]) -> str:

@@ -66,15 +66,15 @@ class Found:
     faults: list[str] = attrs.field(factory=list)
 
 
-def question(room: float) -> bytes:
-    """Gives what every caller says: a question, then the pause in which it is answered, in a room of so many dBFS."""
+def question(room: float, noise: str) -> bytes:
+    """Gives what every caller says: a question, then the pause in which it is answered, in a room with noise."""
     with open_recording(QUESTION) as recording:
         resampler = Resampler(recording.rate, 16_000)
         said = b"".join([*map(resampler.push, recording.blocks(4096)), resampler.flush()])
     clean = np.frombuffer(said, "<i2").astype(float)
     whole = np.pad(clean, (0, -(-round(PAUSE * 16_000) // BLOCK) * BLOCK - len(clean) % BLOCK))
-    noise = NOISES["pink"](len(whole), 16_000, 1) * 32767 * 10 ** (room / 20)
-    return bytes((whole + noise).round().clip(-32768, 32767).astype("<i2").tobytes())
+    around = NOISES[noise](len(whole), 16_000, 1) * 32767 * 10 ** (room / 20)
+    return bytes((whole + around).round().clip(-32768, 32767).astype("<i2").tobytes())
 
 
 @attrs.define
@@ -237,13 +237,13 @@ def gateway(far: str) -> Iterator[tuple[int, int]]:
                 process.wait()
 
 
-async def measure(numbers: list[int], seconds: float, room: float, *, as_json: bool) -> list[Round]:
-    """Starts the gateway, runs the rounds, and prints a line for each."""
+async def measure(numbers: list[int], seconds: float, said: bytes, *, as_json: bool) -> list[Round]:
+    """Starts the gateway, has so many callers say this over and over, and prints a line for each round."""
     rounds = []
     command = [sys.executable, "-P", "-m", "bin", "emulator", "--port", "0"]
     with service(command) as (helper, host, far), gateway(f"{host}:{far}") as (pid, port):
         for number in numbers:
-            found, meter = await round_of(number, port, question(room), (pid, helper), seconds)
+            found, meter = await round_of(number, port, said, (pid, helper), seconds)
             rounds.append(one := summed(number, found, meter))
             if as_json:
                 tell(json.dumps(attrs.asdict(one)))
@@ -261,10 +261,12 @@ def main() -> None:
     parser.add_argument("callers", type=int, nargs="*", default=[10, 20, 30])
     parser.add_argument("-s", "--seconds", type=float, default=45.0)
     parser.add_argument("--room", type=float, default=ROOM, metavar="DB", help="the loudness of every caller's room")
+    parser.add_argument("--noise", choices=NOISES, default="pink", help="what is heard in it")
     parser.add_argument("--json", action="store_true", help="a JSON object per line")
     parser.add_argument("--document", type=Path, help="puts a table between the marks of this document")
     options = parser.parse_args()
-    rounds = trio.run(lambda: measure(options.callers, options.seconds, options.room, as_json=options.json))
+    said = question(options.room, options.noise)
+    rounds = trio.run(lambda: measure(options.callers, options.seconds, said, as_json=options.json))
     if options.document:
         written(options.document, body(COLUMNS, rounds, options.seconds))
 
