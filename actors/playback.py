@@ -70,6 +70,7 @@ class _Playback:
         return None if self.timeline.origin is None else self.timeline.ms(at)
 
     async def _play(self, speaker: AnySpeaker) -> None:
+        self._putting = None  # what was put into a speaker that was lost is nobody's any more
         over = False
         while not over:  # a scope lasts until an interruption cuts what is being put in; the next item has another
             with trio.CancelScope() as self._playing:

@@ -7,11 +7,14 @@ turns the end of speech is the end of the turn, and the gate shuts with it.
 
 import math
 from collections import deque
+from collections.abc import Callable
 from typing import Literal
 
 import attrs
 
 from pipeline.messages import Audible, Captured, SpeechEnded, SpeechStarted, StreamEnded, Uttered, Voiced
+
+HEARD_TOGETHER = 0.12  # seconds of speech that may go through before they are heard; the end is told so much later
 
 
 @attrs.frozen
@@ -33,7 +36,8 @@ class GateSettings:
 class Gate:
     """Feeds on blocks in order; `speaking` tells whether speech goes on, `speaker` what that last told of itself.
 
-    While it is `muted`, whoever feeds it calls `shut` in place of `push`.
+    While it is `muted`, whoever feeds it calls `shut` in place of `push`. While it is `sure`, `let_through` may take
+    blocks unheard, `unheard` seconds of them so far: they are judged later, all of them before the next `push`.
     """
 
     turns: Literal["server", "local"] = "server"
@@ -41,44 +45,78 @@ class Gate:
     speaking: bool = attrs.field(default=False, init=False)
     open: bool = attrs.field(default=False, init=False)
     muted: bool = attrs.field(default=False, init=False)
+    unheard: float = attrs.field(default=0.0, init=False)
     speaker: Audible = attrs.field(default=Audible(sounding=False, at=-math.inf), init=False)
     _before: deque[Captured] = attrs.field(factory=deque, init=False)
     _run: float = attrs.field(default=0.0, init=False)
     _quiet: float = attrs.field(default=0.0, init=False)
     _last_speech: Captured | None = attrs.field(default=None, init=False)
     _passed: float | None = attrs.field(default=None, init=False)  # when the last speech went through
+    _through: deque[tuple[Captured, float | None]] = attrs.field(factory=deque, init=False)  # what is unheard, and when
+
+    @property
+    def sure(self) -> bool:
+        """Whether the next blocks go through whatever is heard in them: someone speaks, and a hangover follows.
+
+        Not in local turns, where the service waits for the end that is heard here.
+        """
+        lasts = self.settings.hangover_ms - self.settings.end_ms >= 1000 * HEARD_TOGETHER
+        return self.speaking and self.turns == "server" and lasts
 
     def push(self, block: Captured, probability: float, now: float | None = None) -> list[Uttered]:
         """Takes the next block, at the time `now`, and gives what goes through, in order."""
-        speech = probability >= self.settings.threshold
-        length = 1000 * block.seconds
-        self._run = self._run + length if speech else 0.0
-        self._quiet = 0.0 if speech else self._quiet + length
-        if speech:
-            self._last_speech = block
-        if not self.open:
-            self._remember(block)
-            if self._run < self.settings.start_ms:
-                return []
-            self._passed = now
-            return self._open()
-        if speech:
-            self._passed = now
-        out: list[Uttered] = [_voiced(block)]
-        if not self.speaking and self._run >= self.settings.start_ms:
-            self.speaking = True
-            out.insert(0, SpeechStarted(block.at - (self._run - length) / 1000, block.position))
-        return out + self._end(now)
+        self._hear(block, probability, now)
+        if self.open:
+            return [*self._resumed(block), _voiced(block), *self._end(now)]
+        self._remember(block)
+        if self._run < self.settings.start_ms:
+            return []
+        self._passed = now
+        return self._open()
+
+    def let_through(self, block: Captured, now: float | None = None) -> Voiced:
+        """Takes the next block unheard, at the time `now`, while the gate is `sure`; up to `HEARD_TOGETHER` of them."""
+        self._through.append((block, now))
+        self.unheard += block.seconds
+        return _voiced(block)
+
+    def judge(self, hear: Callable[[bytes], float]) -> list[Uttered]:
+        """Has all that was let through heard, and gives the marks that follow from it, in order."""
+        marks: list[Uttered] = []
+        while self._through:
+            block, at = self._through.popleft()
+            self._hear(block, hear(block.pcm), at)
+            marks += [*self._resumed(block), *self._end(at)]
+        self.unheard = 0.0
+        return marks
 
     def shut(self) -> list[Uttered]:
-        """Ends speech and stream at once, and forgets the pre-roll: what follows is not for the service."""
+        """Ends speech and stream at once, and forgets pre-roll and the unheard: what follows is not for the service."""
         self._before.clear()
+        self._through.clear()
+        self.unheard = 0.0
         self._run = 0.0
         out = self._speech_ended() if self.speaking else []
         if self.open:
             self.open = False
             out += [StreamEnded()]
         return out
+
+    def _hear(self, block: Captured, probability: float, at: float | None) -> None:
+        speech = probability >= self.settings.threshold
+        length = 1000 * block.seconds
+        self._run = self._run + length if speech else 0.0
+        self._quiet = 0.0 if speech else self._quiet + length
+        if speech:
+            self._last_speech = block
+            self._passed = at if self.open else self._passed
+
+    def _resumed(self, block: Captured) -> list[Uttered]:
+        """Speech goes on after an end that was told, while the gate is still open."""
+        if not self.open or self.speaking or self._run < self.settings.start_ms:
+            return []
+        self.speaking = True
+        return [SpeechStarted(block.at + block.seconds - self._run / 1000, block.position)]
 
     def _open(self) -> list[Uttered]:
         self.open = self.speaking = True

@@ -71,18 +71,14 @@ class PacedSpeaker:
 
     def _put(self, samples: Samples) -> int:
         taken = self.ring.write(samples)
-        self._forget()
         self._writes.append((self.ring.position + self.ring.buffered, trio.current_time()))
         return taken
 
     def _there(self, due: float) -> int | None:
         """Tells how many of the samples that wait were written by then; None where all were."""
-        self._forget()
+        while self._writes and self._writes[0][0] <= self.ring.position:
+            self._writes.popleft()
         if not self._writes or self._writes[-1][1] <= due:
             return None
         there = max((upto for upto, at in self._writes if at <= due), default=self.ring.position)
         return there - self.ring.position
-
-    def _forget(self) -> None:
-        while self._writes and self._writes[0][0] <= self.ring.position:
-            self._writes.popleft()

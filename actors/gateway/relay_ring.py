@@ -174,7 +174,8 @@ class PageRing:
             if piece.end <= self.sent:
                 break
             unsent.appendleft(piece)
-        patient = self._expecting and self.sent - self.position >= SUPPLIED
+        # What a flush has made stale is no supply.
+        patient = self._expecting and self.sent - max(self.position, self.stale_before) >= SUPPLIED
         if not unsent or (patient and unsent[-1].end - unsent[0].position < FRAME):
             return None
         together = [unsent.popleft()]

@@ -12,7 +12,7 @@ RATE = 16000  # what every engine here listens at
 class Engine(Protocol):
     """Hears one stream of s16le mono at 16 kHz, frame after frame; keeps state between frames, so one for each stream.
 
-    Synchronous and quick (well under a millisecond); not safe to share between threads.
+    Synchronous and quick (a few milliseconds at most); not safe to share between threads.
     """
 
     @property

@@ -4,6 +4,7 @@ import math
 
 import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 from actors.audio.engines import RATE, check_length
 
@@ -29,7 +30,7 @@ class Energy:
     def probability(self, frame: bytes) -> float:
         """Tells how likely the next frame is speech; ValueError for a frame of another length."""
         check_length(frame, self.samples)
-        level = self._level(frame)
+        level = level_of(np.frombuffer(frame, "<i2").astype(np.float32))
         answer = 1.0 / (1.0 + math.exp(-(level - self.floor_db - self.margin_db) / SLOPE_DB))
         if level < self.floor_db:
             self.floor_db += FALL * (level - self.floor_db)
@@ -42,7 +43,8 @@ class Energy:
         """Forgets the background."""
         self.floor_db = LOWEST_FLOOR_DB
 
-    def _level(self, frame: bytes) -> float:
-        wave = np.frombuffer(frame, "<i2").astype(np.float32)
-        power = float(wave @ wave) / self.samples
-        return max(SILENCE_DB, 10.0 * math.log10(power) - FULL_SCALE_DB) if power else SILENCE_DB
+
+def level_of(wave: NDArray[np.float32]) -> float:
+    """Gives the level of samples on the scale of int16, in dB below full scale, SILENCE_DB at least."""
+    power = float(wave @ wave) / len(wave)
+    return max(SILENCE_DB, 10.0 * math.log10(power) - FULL_SCALE_DB) if power else SILENCE_DB

@@ -1,16 +1,13 @@
 """Rest for a costly engine: while nothing stands out of a steady background, only loudness is looked at."""
 
-import math
 from collections import deque
 
 import attrs
 import numpy as np
-from numpy.typing import NDArray
 
-from actors.audio.engines import RATE, Engine
+from actors.audio.engines import RATE, Engine, check_length
+from actors.audio.engines.energy import SILENCE_DB, level_of
 
-FULL_SCALE_DB = 20 * math.log10(32768)
-SILENCE_DB = -85.0  # the noise of any converter; digital silence has no level
 FOLLOW = 0.1  # of the distance, a frame, by which a background's picture moves to what is there
 MARGIN_DB = 1.0  # and
 MARGIN_SPREADS = 3.0  # as many of the background's own spreads: what is nearer to its mean is a part of it
@@ -18,7 +15,7 @@ WIDEST_DB = 6.0  # what counts for the spread at most: a word or a slammed door 
 STEADY_DB = 0.5  # spread up to which a background is steady; hiss in frames of 32 ms has 0.2
 DOUBT = 0.2  # probability from which on the engine is not sure that there is nothing
 RESTS_AFTER = 0.5  # seconds without doubt in which nothing stands out
-LOOKS_UP = 0.256  # seconds that it hears when it woke for nothing; also, what it hears of the time before it woke
+LOOKS_UP = 0.256  # seconds that it hears at least when it woke for nothing, and of the time before it woke
 
 
 @attrs.define
@@ -41,8 +38,9 @@ class Background:
 class Resting:
     """Hears as its engine does, which is not asked, and hears nothing, in a background that has been steady a while.
 
-    Nearly all of a day is such: a room with a fan, a hall, a muted microphone. What wakes the engine is heard in the
-    same call. Of hiss the level is steady, of hum and rumble that of the differences between samples: both are watched.
+    Nearly all of a day is such: a room with a fan, a hall, a muted microphone. Watched are the level and that of the
+    differences between samples, which is steady where rumble sways the other. What stands out of either, as speech does
+    that is as loud as the background, wakes the engine and is heard in the same call; fainter speech may be missed.
     """
 
     engine: Engine
@@ -65,9 +63,11 @@ class Resting:
 
     def probability(self, frame: bytes) -> float:
         """Tells how likely the next frame is speech; ValueError for a frame of another length."""
+        check_length(frame, self.samples)
         wave = np.frombuffer(frame, "<i2").astype(np.float32)
-        strays = self._whole.strays(_level(wave)) | self._steps.strays(_level(wave[1:] - wave[:-1]))
-        steady = min(self._whole.spread, self._steps.spread) <= STEADY_DB
+        strays = self._whole.strays(level_of(wave)) | self._steps.strays(level_of(wave[1:] - wave[:-1]))
+        # A hum or an offset makes the level steady and hides what is in it: there the differences must tell.
+        steady = min(self._whole.spread, self._steps.spread) <= STEADY_DB and self._steps.spread <= 2 * STEADY_DB
         if self._calm >= self._rests_after and steady and not strays:
             self._unheard.append(frame)
             return 0.0
@@ -86,13 +86,9 @@ class Resting:
         self._whole, self._steps, self._calm = Background(), Background(), 0
 
     def _wake(self) -> None:
-        """The engine begins anew, shortly before what woke it: words begin softly."""
-        self.engine.reset()
+        """The engine hears what was right before: words begin softly. After a longer rest it begins anew with that."""
+        if len(self._unheard) == self._looks_up:
+            self.engine.reset()
         for frame in self._unheard:
             self.engine.probability(frame)
         self._unheard.clear()
-
-
-def _level(wave: NDArray[np.float32]) -> float:
-    power = float(wave @ wave) / max(1, len(wave))
-    return max(SILENCE_DB, 10.0 * math.log10(power) - FULL_SCALE_DB) if power else SILENCE_DB

@@ -111,3 +111,59 @@ def test_speech_that_is_all_in_the_pre_roll_passes_when_the_gate_opens() -> None
     out = [item for block, p in blocks([0.9] * 3 + [0.0] * 50) for item in gate.push(block, p, block.at)]
     (ended,) = (item for item in out if isinstance(item, SpeechEnded))
     assert ended.passed == pytest.approx(2 * 0.02)
+
+
+def unheard(gate: Gate, probabilities: Iterable[float], together: int) -> list[Uttered]:
+    """Feeds the gate as the actor does: what goes through anyway is judged so many blocks at a time."""
+    told = dict(enumerate(probabilities))
+    out: list[Uttered] = []
+
+    def hear(pcm: bytes) -> float:
+        return told[int.from_bytes(pcm[:2], "little")]
+
+    for block, probability in blocks(told.values()):
+        if not gate.sure:
+            out += [*gate.judge(hear), *gate.push(block, probability)]
+            continue
+        out.append(gate.let_through(block))
+        if gate.unheard >= together * 0.02 - 1e-9:
+            out += gate.judge(hear)
+    return [*out, *gate.judge(hear)]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([0.0, 1.0]), st.integers(1, 60)), max_size=12), st.integers(1, 6),
+    st.sampled_from(["server", "local"]),
+)  # fmt: skip
+def test_what_is_judged_later_gives_the_same_sound_and_the_same_marks(
+    runs: list[tuple[float, int]], together: int, turns: Literal["server", "local"]
+) -> None:
+    probabilities = [probability for probability, count in runs for _ in range(count)]
+    at_once = passed(Gate(turns), probabilities)
+    later = unheard(Gate(turns), probabilities, together)
+    assert [item for item in later if isinstance(item, Voiced)] == [i for i in at_once if isinstance(i, Voiced)]
+    assert [item for item in later if not isinstance(item, Voiced)] == [i for i in at_once if not isinstance(i, Voiced)]
+
+
+def test_a_gate_is_sure_only_while_someone_speaks_and_it_lasts() -> None:
+    gate = Gate("server")
+    assert not gate.sure
+    passed(gate, [0.9] * 20)
+    assert gate.sure
+    passed(gate, [0.0] * 30)
+    assert not gate.sure  # open still, and whoever speaks now is to be marked at once
+    short = Gate("server", GateSettings(end_ms=400, hangover_ms=500))
+    passed(short, [0.9] * 20)
+    assert not short.sure
+    local = Gate("local")
+    passed(local, [0.9] * 20)
+    assert not local.sure
+
+
+def test_shutting_forgets_what_was_not_heard() -> None:
+    gate = Gate("server")
+    passed(gate, [0.9] * 20)
+    gate.let_through(blocks([0.9] * 21)[-1][0])
+    gate.shut()
+    assert gate.unheard == 0
+    assert gate.judge(lambda _pcm: pytest.fail("this was forgotten")) == []

@@ -77,7 +77,7 @@ class Speaker(PacedSpeaker):
     def play(self) -> None:
         """Takes a block off the ring, as a device does."""
         now = trio.current_time()
-        self.ring.read_into(self.block, now, now)
+        self.ring.read_into(self.block, now, now, self._there(now))
 
     async def write(self, pcm: bytes) -> None:
         if self.near.unpaced and self.ring.room() < len(pcm):

@@ -18,6 +18,7 @@ class Playback extends AudioWorkletProcessor {
     this.count = 0;
     this.reportAt = 0;
     this.silent = true;
+    this.told = 0;
     this.ended = false;
     this.port.onmessage = ({ data }) => this.#obey(data);
   }
@@ -61,9 +62,11 @@ class Playback extends AudioWorkletProcessor {
     this.reportAt = currentTime + REPORT_PERIOD;
     const level = Math.sqrt(this.sum / this.count);
     this.sum = this.count = 0;
-    if (level === 0 && this.silent && events.length === 0) return;
-    this.silent = level === 0;
     const { position, buffered, underruns, overflow } = this.ring;
+    // Silence within a reply is played as well: who sends more must learn of it.
+    if (level === 0 && this.silent && position === this.told && events.length === 0) return;
+    this.silent = level === 0;
+    this.told = position;
     this.port.postMessage({ type: 'report', level, position, buffered, underruns, overflow, events });
   }
 }

@@ -3,7 +3,7 @@
 import { meter } from '../audio/pcm.js';
 import { $ } from './dom.js';
 
-const PERIOD = 50; // milliseconds between two pictures: levels come no faster, and a page is to leave a phone cool
+const PERIOD = 50; // milliseconds between two pictures at least: a page is to leave a phone cool
 const FALL = 0.64; // a picture
 const SPOKEN_EVERY = 500; // milliseconds between two values for assistive technology
 

@@ -250,3 +250,16 @@ def test_a_fade_lets_go_of_what_waits() -> None:
     ring.write(bytes(2 * PIECE))
     assert ring.fade_out(5.0) == PIECE
     assert spans(ring) == []
+
+
+def test_what_was_faded_out_is_no_supply_for_the_next_reply() -> None:
+    ring = PageRing()
+    ring.attach(None, 0, 0.0)
+    ring.expecting = True
+    for _ in range(3 * SUPPLIED // PIECE):
+        ring.write(bytes(2 * PIECE))
+    spans(ring)
+    ring.fade_out(5.0)  # the page has not answered yet, and has nothing to play any more
+    ring.expecting = True
+    ring.write(bytes(2 * PIECE))
+    assert spans(ring) == [(ring.stale_before, ring.stale_before + PIECE)]
