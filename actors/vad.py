@@ -71,8 +71,9 @@ class _Vad:
                 if self.gate.sure and not self._deaf(block):
                     await self._let_through(block, ear)
                 else:
-                    await self._give([*self.gate.judge(ear.hear), *self._gated(block, ear)])
-            await self._give(self.gate.judge(ear.hear))
+                    await self._catch_up(ear)
+                    await self._give(self._gated(block, ear))
+            await self._catch_up(ear)
             nursery.cancel_scope.cancel("the microphone has ended")
 
     def _gated(self, block: Captured, ear: Ear) -> list[Uttered]:
@@ -83,13 +84,19 @@ class _Vad:
     async def _let_through(self, block: Captured, ear: Ear) -> None:
         """Hands on a block that goes through anyway, before it is heard; several are heard in a row, which costs less.
 
-        Most of what a network costs is the way of its weights to the processor. It takes that for some milliseconds, in
-        which nothing else moves, so the block is first given the time to get onto the wire.
+        Most of what a network costs is the way of its weights to the processor. It takes that for milliseconds, so the
+        block is first given the time to get onto the wire.
         """
         await self._give([self.gate.let_through(block, trio.current_time())])
         if self.gate.unheard >= HEARD_TOGETHER - SLACK:
             await trio.sleep(WIRED_WITHIN)
+            await self._catch_up(ear)
+
+    async def _catch_up(self, ear: Ear) -> None:
+        """Hears what was let through, one block after the other, so that others come in between."""
+        while self.gate.unheard:
             await self._give(self.gate.judge(ear.hear))
+            await trio.lowlevel.checkpoint()
 
     async def _give(self, items: Iterable[Uttered]) -> None:
         for item in items:

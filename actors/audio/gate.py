@@ -37,7 +37,7 @@ class Gate:
     """Feeds on blocks in order; `speaking` tells whether speech goes on, `speaker` what that last told of itself.
 
     While it is `muted`, whoever feeds it calls `shut` in place of `push`. While it is `sure`, `let_through` may take
-    blocks unheard, `unheard` seconds of them so far: they are judged later, all of them before the next `push`.
+    blocks unheard, `unheard` seconds of them so far: they are judged later, each before the next `push`.
     """
 
     turns: Literal["server", "local"] = "server"
@@ -81,14 +81,13 @@ class Gate:
         return _voiced(block)
 
     def judge(self, hear: Callable[[bytes], float]) -> list[Uttered]:
-        """Has all that was let through heard, and gives the marks that follow from it, in order."""
-        marks: list[Uttered] = []
-        while self._through:
-            block, at = self._through.popleft()
-            self._hear(block, hear(block.pcm), at)
-            marks += [*self._resumed(block), *self._end(at)]
-        self.unheard = 0.0
-        return marks
+        """Has the oldest block that was let through heard, if there is one, and gives the marks that follow from it."""
+        if not self._through:
+            return []
+        block, at = self._through.popleft()
+        self.unheard = self.unheard - block.seconds if self._through else 0.0
+        self._hear(block, hear(block.pcm), at)
+        return [*self._resumed(block), *self._end(at)]
 
     def shut(self) -> list[Uttered]:
         """Ends speech and stream at once, and forgets pre-roll and the unheard: what follows is not for the service."""

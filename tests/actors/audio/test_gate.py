@@ -1,6 +1,6 @@
 """The gate: pre-roll, hangover, and the marks of speech, in both turn modes."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import attrs
@@ -122,13 +122,21 @@ def unheard(gate: Gate, probabilities: Iterable[float], together: int) -> list[U
         return told[int.from_bytes(pcm[:2], "little")]
 
     for block, probability in blocks(told.values()):
-        if not gate.sure:
-            out += [*gate.judge(hear), *gate.push(block, probability)]
-            continue
-        out.append(gate.let_through(block))
-        if gate.unheard >= together * 0.02 - 1e-9:
-            out += gate.judge(hear)
-    return [*out, *gate.judge(hear)]
+        sure = gate.sure
+        if sure:
+            out.append(gate.let_through(block))
+        if not sure or gate.unheard >= together * 0.02 - 1e-9:
+            out += caught_up(gate, hear)
+        if not sure:
+            out += gate.push(block, probability)
+    return [*out, *caught_up(gate, hear)]
+
+
+def caught_up(gate: Gate, hear: Callable[[bytes], float]) -> list[Uttered]:
+    out: list[Uttered] = []
+    while gate.unheard:
+        out += gate.judge(hear)
+    return out
 
 
 @given(
