@@ -70,9 +70,9 @@ class _Playback:
         return None if self.timeline.origin is None else self.timeline.ms(at)
 
     async def _play(self, speaker: AnySpeaker) -> None:
-        self._putting = None  # what was put into a speaker that was lost is nobody's any more
         over = False
         while not over:  # a scope lasts until an interruption cuts what is being put in; the next item has another
+            self._putting = None  # also what was put into a speaker that was lost
             with trio.CancelScope() as self._playing:
                 async for item in self.reply:
                     if not self.player.stale(item.turn):
@@ -80,7 +80,6 @@ class _Playback:
                         await self._put(speaker, item)
                     self._putting = None
                 over = True
-            self._putting = None
 
     async def _put(self, speaker: AnySpeaker, item: Reply) -> None:
         if isinstance(item, ReplyAudio):

@@ -45,7 +45,6 @@ class Gate:
     speaking: bool = attrs.field(default=False, init=False)
     open: bool = attrs.field(default=False, init=False)
     muted: bool = attrs.field(default=False, init=False)
-    unheard: float = attrs.field(default=0.0, init=False)
     speaker: Audible = attrs.field(default=Audible(sounding=False, at=-math.inf), init=False)
     _before: deque[Captured] = attrs.field(factory=deque, init=False)
     _run: float = attrs.field(default=0.0, init=False)
@@ -63,6 +62,11 @@ class Gate:
         lasts = self.settings.hangover_ms - self.settings.end_ms >= 1000 * HEARD_TOGETHER
         return self.speaking and self.turns == "server" and lasts
 
+    @property
+    def unheard(self) -> float:
+        """Seconds that were let through and are yet to be judged."""
+        return sum(block.seconds for block, _ in self._through)
+
     def push(self, block: Captured, probability: float, now: float | None = None) -> list[Uttered]:
         """Takes the next block, at the time `now`, and gives what goes through, in order."""
         self._hear(block, probability, now)
@@ -77,7 +81,6 @@ class Gate:
     def let_through(self, block: Captured, now: float | None = None) -> Voiced:
         """Takes the next block unheard, at the time `now`, while the gate is `sure`; up to `HEARD_TOGETHER` of them."""
         self._through.append((block, now))
-        self.unheard += block.seconds
         return _voiced(block)
 
     def judge(self, hear: Callable[[bytes], float]) -> list[Uttered]:
@@ -85,7 +88,6 @@ class Gate:
         if not self._through:
             return []
         block, at = self._through.popleft()
-        self.unheard = self.unheard - block.seconds if self._through else 0.0
         self._hear(block, hear(block.pcm), at)
         return [*self._resumed(block), *self._end(at)]
 
@@ -93,7 +95,6 @@ class Gate:
         """Ends speech and stream at once, and forgets pre-roll and the unheard: what follows is not for the service."""
         self._before.clear()
         self._through.clear()
-        self.unheard = 0.0
         self._run = 0.0
         out = self._speech_ended() if self.speaking else []
         if self.open:
@@ -108,7 +109,8 @@ class Gate:
         self._quiet = 0.0 if speech else self._quiet + length
         if speech:
             self._last_speech = block
-            self._passed = at if self.open else self._passed
+            if self.open:
+                self._passed = at
 
     def _resumed(self, block: Captured) -> list[Uttered]:
         """Speech goes on after an end that was told, while the gate is still open."""
