@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from itertools import cycle
 
 PIECE = 0.02  # seconds of sound in a piece
 PIECE_BYTES = 640  # at 16 kHz
@@ -36,7 +37,7 @@ class Near:
         self.pieces = 0
         self.down: list[int] = []
         self.silent_at: list[int] = []
-        self._bodies = [self._noise(LOUD if number == 0 else SOFT) for number in range(BODIES)]
+        self._bodies = cycle([self._noise(LOUD if number == 0 else SOFT) for number in range(BODIES)])
         self._answers = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)  # whatever else is printed must not look like an answer
 
@@ -46,8 +47,7 @@ class Near:
 
     def piece(self) -> bytes:
         """Gives the next piece of what is said, with a stamp."""
-        self._bodies.append(body := self._bodies.pop(0))
-        return STAMP.pack(time.monotonic_ns()) + body
+        return STAMP.pack(time.monotonic_ns()) + next(self._bodies)
 
     def _noise(self, peak: int) -> bytes:
         samples = (PIECE_BYTES - STAMP.size) // 2
