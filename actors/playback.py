@@ -34,6 +34,7 @@ from pipeline.settings import Within
 
 DUCKED = 0.2  # of the level; about -14 dB
 DUCK_MS = 20.0
+TOGETHER = 10  # messages of a reply that are put in before others have their turn
 REOPEN_PERIOD = 1.0  # seconds between two attempts to have a lost device back
 
 
@@ -75,13 +76,15 @@ class _Playback:
             self._putting = None  # also what was put into a speaker that was lost
             with trio.CancelScope() as self._playing:
                 async for item in self.reply:
-                    if not self.player.stale(item.turn):
-                        self._putting = item.turn
-                        await self._put(speaker, item)
-                    self._putting = None
+                    await self._put(speaker, item)
+                    for more in self.reply.ready(TOGETHER):
+                        await self._put(speaker, more)
                 over = True
 
     async def _put(self, speaker: AnySpeaker, item: Reply) -> None:
+        if self.player.stale(item.turn):
+            return
+        self._putting = item.turn
         if isinstance(item, ReplyAudio):
             self.player.begin(item)
             await speaker.write(item.pcm)
@@ -90,6 +93,7 @@ class _Playback:
             self.player.whole(item.turn)
         elif isinstance(item, ReplyEnded):
             self.player.end(item.turn, item.outcome)
+        self._putting = None
 
     async def _obey(self) -> None:
         async for item in self.control:

@@ -8,7 +8,8 @@ unit (items, bytes or seconds of audio), which is why the Trio channel beneath h
 import enum
 import math
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -289,6 +290,12 @@ class Inlet(_End, Generic[T]):
         message = self._channel.receive_nowait()
         self.edge.took(message)
         return message
+
+    def ready(self, most: int) -> Iterator[T]:
+        """Takes what is there already, one when it is asked for and `most` at most, without a checkpoint."""
+        with suppress(trio.WouldBlock, trio.EndOfChannel):
+            for _ in range(most):
+                yield self.receive_nowait()
 
     def close(self) -> None:
         """Closes this end only; idempotent."""

@@ -141,7 +141,6 @@ class PageSpeaker:
             while not self.ring.room:
                 await self.changed()
             self.ring.write(pcm[at : at + PIECE * SAMPLE_BYTES])
-        await trio.lowlevel.checkpoint()
 
     async def finish(self) -> None:
         """Has nothing held back; a checkpoint."""

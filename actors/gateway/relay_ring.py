@@ -17,7 +17,7 @@ from pipeline.messages import OUTPUT_RATE, SAMPLE_BYTES
 WINDOW = 4 * OUTPUT_RATE  # samples: long enough for a lost second or two, short enough that a slow link obeys soon
 PIECE = OUTPUT_RATE // 10  # samples that are written at once
 FRAME = 4 * PIECE  # samples in one frame, at most
-SUPPLIED = OUTPUT_RATE  # samples yet to play from which on a page can wait until a whole frame has come together
+SUPPLIED = 2 * PIECE  # samples yet to play beyond which half of the supply may go by while a frame comes together
 
 
 @attrs.frozen
@@ -174,15 +174,19 @@ class PageRing:
             if piece.end <= self.sent:
                 break
             unsent.appendleft(piece)
-        # What a flush has made stale is no supply.
-        patient = self._expecting and self.sent - max(self.position, self.stale_before) >= SUPPLIED
-        if not unsent or (patient and unsent[-1].end - unsent[0].position < FRAME):
+        if not unsent or unsent[-1].end - unsent[0].position < self._patience:
             return None
         together = [unsent.popleft()]
         while unsent and unsent[0].end - together[0].position <= FRAME:
             together.append(unsent.popleft())
         self.sent = together[-1].end
         return Piece(together[0].position, b"".join(piece.pcm for piece in together))
+
+    @property
+    def _patience(self) -> int:
+        """How many samples of a frame to wait for; what a flush has made stale is no supply."""
+        supply = self.sent - max(self.position, self.stale_before)
+        return min(FRAME, (supply - SUPPLIED) // 2) if self._expecting else 0
 
     def reached(self, position: int, at: float) -> None:
         """The page has played up to this position, at this time; one beyond a flush has obeyed it."""

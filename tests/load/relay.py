@@ -46,7 +46,9 @@ from tests.load.limits import Round, body, written  # noqa: E402
 COLUMNS = ("turns", "first sound p50 / p90 / p99, ms", "ran dry", "microphone behind, s", "faults",
            "MB, gateway + far end")  # fmt: skip
 BLOCK, STEP = 640, 0.04
-PLAYS_EVERY, PLAYED = 3, 2880  # blocks of the microphone, and samples played in their time
+PLAYED = 960  # samples played in the time of a block of the microphone
+TELLS_EVERY = 3  # blocks between two words on what was heard
+LEAD, LONGEST_LEAD = 1440, 11_520  # samples that wait before sound begins, as in the page (static/audio/ring.js)
 BINARY, CLOSE, PING, PONG = 2, 8, 9, 10  # RFC 6455, 5.2
 ROOM = -50.0  # dB below full scale: the noise of an office, which no suppression has taken away
 PAUSE = 12.0  # seconds between two questions of one caller: the reply is heard out
@@ -87,8 +89,12 @@ class Caller:
     found: Found
     received: int = 0
     played: int = 0
-    whole: bool = True
+    whole: int = 0  # the position up to which nothing more is to be waited for
+    playing: bool = False
+    lead: int = LEAD
+    waited: int = 0
     acknowledged: int = 0
+    told: int = 0
     _beats: int = 0
 
     async def talk(self, port: int, metronome: Metronome) -> None:
@@ -122,20 +128,32 @@ class Caller:
         number, self._beats = self._beats, self._beats + 1
         at = 2 * BLOCK * number % len(self.said)
         block = HEADER.pack(BLOCK * number) + self.said[at : at + 2 * BLOCK]
-        heard = self._play() if number % PLAYS_EVERY == 0 else b""
+        self._play()
+        heard = b""
+        if number % TELLS_EVERY == 0 and self.told != self.played:
+            self.told = self.played
+            heard = frame({"type": "heard", "position": self.played})
         if line.send(framed(BINARY, block) + heard) < len(block):
             raise BlockingIOError("the gateway leaves more unread than the system keeps")
         if number % 25 == 0 and number * STEP > SETTLED:
             self.found.lags.append((BLOCK * number - self.acknowledged) / 16_000)
 
-    def _play(self) -> bytes:
-        """Plays what there is, an eighth of a second at a time, and says so."""
+    def _play(self) -> None:
+        """Plays the time of a block as the page does: with a lead, which a reply that runs dry makes longer."""
         ready = self.received - self.played
-        if ready <= 0:
-            return b""
-        self.found.dry += ready < PLAYED and not self.whole
-        self.played += min(ready, PLAYED)
-        return frame({"type": "heard", "position": self.played})
+        if ready and not self.playing:
+            self.waited += PLAYED
+            self.playing = ready >= self.lead or self.whole >= self.received or self.waited >= 2 * self.lead
+        if self.playing:
+            self.played += min(ready, PLAYED)
+            if ready < PLAYED:
+                self._ran_dry()
+
+    def _ran_dry(self) -> None:
+        self.playing, self.waited = False, 0
+        if self.whole < self.received:
+            self.found.dry += 1
+            self.lead = min(2 * self.lead, LONGEST_LEAD)
 
     def _take(self, line: socket.socket, sort: int, payload: bytes) -> None:
         if sort == BINARY:
@@ -145,19 +163,18 @@ class Caller:
         message: dict[str, Any] = msgspec.json.decode(payload)
         kind, event = message["type"], message.get("event")
         if kind == "whole":
-            self.whole = True
+            self.whole = message["position"]
         elif kind == "flush":
-            at, self.played, self.whole = self.played, message["until"], True
+            at, self.played = self.played, message["until"]
             self.received = max(self.received, message["until"])
+            self.whole, self.playing, self.waited, self.lead = self.received, False, 0, LEAD
             line.send(frame({"type": "flushed", "id": message["id"], "position": at}))
         elif kind == "mic":
             self.acknowledged = message["received"]
         elif event == "turn.first_audio":
-            self.whole = False
             if message["fields"]["latency_ms"] is not None:
                 self.found.latencies.append(message["fields"]["latency_ms"])
         elif event == "turn.end":
-            self.whole = True
             self.found.turns += 1
         elif event == "error":
             self.found.faults.append(message["fields"]["what"])

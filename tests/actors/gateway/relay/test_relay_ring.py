@@ -221,23 +221,27 @@ def test_pieces_wait_for_each_other_only_where_the_page_has_enough_and_more_is_t
     ring = PageRing()
     ring.attach(None, 0, 0.0)
     ring.expecting = True
-    supplied = SUPPLIED // PIECE
-    for _ in range(supplied):
+    sent = 0
+    while sent < 5 * FRAME:  # the more there is to play, the larger the frames, up to the largest
+        patience = min(FRAME, (sent - SUPPLIED) // 2)
+        waiting = PIECE
         ring.write(bytes(2 * PIECE))
-        assert spans(ring)  # there is not enough yet: each goes at once
+        while waiting < patience:
+            assert spans(ring) == []
+            ring.write(bytes(2 * PIECE))
+            waiting += PIECE
+        assert spans(ring) == [(sent, sent + waiting)]
+        sent += waiting
     ring.write(bytes(2 * PIECE))
     assert spans(ring) == []
-    ring.reached(PIECE, 1.0)  # now the page has less than enough
-    assert spans(ring) == [(SUPPLIED, SUPPLIED + PIECE)]
-    ring.write(bytes(2 * PIECE))
-    assert spans(ring) == []
-    for _ in range(3):
-        ring.write(bytes(2 * PIECE))
-    assert spans(ring) == [(SUPPLIED + PIECE, SUPPLIED + PIECE + FRAME)]
+    ring.reached(sent - SUPPLIED - PIECE, 1.0)  # now the page has less than enough
+    assert spans(ring) == [(sent, sent + PIECE)]
+    ring.write(bytes(8 * PIECE))
+    spans(ring)
     ring.write(bytes(2 * PIECE))
     assert spans(ring) == []
     ring.expecting = False
-    assert spans(ring) == [(SUPPLIED + PIECE + FRAME, SUPPLIED + 2 * PIECE + FRAME)]
+    assert spans(ring) == [(sent + 5 * PIECE, sent + 6 * PIECE)]
 
 
 def test_a_fade_lets_go_of_what_waits() -> None:
