@@ -14,20 +14,22 @@ from actors.live import wire
 from actors.live.address import GOOGLE, Address
 from actors.live.blame import advice
 from actors.live.commands import Setup
-from actors.live.link import LeaveBy, Link, LinkLost, Renewed, Report, unheard
+from actors.live.dialling import ABNORMAL, dial_tcp
+from actors.live.link import NORMAL, LeaveBy, Link, LinkLost, Renewed, Report, unheard
 from actors.live.recall import recall
 from actors.live.recovery import FIRST_PATIENCE, REFUSALS, STABLE_AFTER, Loss, Phase, decide
 from actors.live.recovery import delay as wait
 from actors.live.session import Session
 from actors.live.setup import Built
 from actors.live.signals import SetupComplete, Signal
-from actors.live.transport import ABNORMAL, NORMAL, Transport, connected, dial_tcp
+from actors.live.transport import Transport, connected
 from actors.live.vault import Vault
 from pipeline import events as e
 from pipeline.actor import Shared, section
 from pipeline.channels import Inlet, Outlet
 from pipeline.environment import Environment
 from pipeline.errors import PlanError, Refused, TransportLost, first_error
+from pipeline.graph import load_name
 from pipeline.messages import CallNews, Reply, ReplyControl
 from pipeline.settings import Within
 from tools.toolbox import Toolbox
@@ -69,11 +71,12 @@ class Connection:
 
     Raises Refused, which ends the run, when the service will never talk to us as we are, and PlanError where endpoint
     or key cannot be one. `endpoint` is a base URL, empty for Google's. `dial` makes the stream: any callable from an
-    address to a Trio stream. `tap` listens in on the wire. `handle_file` keeps the resumption handle on disk for
-    `resume`, and `cache` the last setup that was built; empty keeps nothing. A ping goes out every `heartbeat` seconds;
-    a link on which nothing comes for `patience` seconds after it is dead. `threads` may be switched off where time is
-    virtual. The first setup waits `tools_within` seconds for tools that live elsewhere; those that come later, the next
-    link names. Cancellation closes the socket in order, within half a second.
+    address to a Trio stream, and `websocket` names what speaks on it: by_websockets, or by_trio_websocket. `tap`
+    listens in on the wire. `handle_file` keeps the resumption handle on disk for `resume`, and `cache` the last setup
+    that was built; empty keeps nothing. A ping goes out every `heartbeat` seconds; a link on which nothing comes for
+    `patience` seconds after it is dead. `threads` may be switched off where time is virtual. The first setup waits
+    `tools_within` seconds for tools that live elsewhere; those that come later, the next link names. Cancellation
+    closes the socket in order, within half a second.
     """
 
     reports: Inlet[Report]
@@ -95,6 +98,7 @@ class Connection:
     resume: bool = False
     heartbeat: Annotated[float, Within(0.1, 3600)] = 10.0
     patience: Annotated[float, Within(0.1, 3600)] = 60.0
+    websocket: str = "actors.live.by_websockets:opened"
     dial: Callable[..., Any] = dial_tcp
     tap: Callable[..., Any] = unheard
     threads: bool = True
@@ -203,13 +207,14 @@ class Connection:
 
     async def _one_link(self, outage: Outage) -> TransportLost | None:
         """Makes one link and keeps it; gives how it was lost, or None if we left ahead of the service's going."""
+        opened = load_name(self.websocket, "actors.connection.websocket")
         self._phase = "dial"
         self.tap("dial", "")
         lost: TransportLost | None = TransportLost(ABNORMAL, "the link was given up")
         patience = trio.CancelScope(deadline=math.inf if self._known else outage.since + FIRST_DEADLINE)
         try:
             with patience:
-                async with connected(self._address(), self.dial, self.tap) as transport:
+                async with connected(self._address(), self.dial, self.tap, opened) as transport:
                     self._phase = "setup"
                     self.tap("open", "")
                     early, resumed = await self._set_up(transport)

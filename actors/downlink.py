@@ -75,6 +75,8 @@ class Downlink:
                 self.reports.send_nowait(LinkLost(link.epoch, lost.code, lost.reason))
                 return
             self._take(link, decode(frame))
+            for more in link.wire.ready():
+                self._take(link, decode(more))
 
     def _take(self, link: Link, signals: Iterable[Signal]) -> None:
         for signal in signals:

@@ -36,6 +36,7 @@ ONE_MODULE = (
     "soxr",
     "httpx",
     "trio_websocket",
+    "websockets",
     "pocketsphinx",
     "espeakng_loader",
     "webrtcvad",

@@ -1,11 +1,45 @@
 """What the actors around the socket tell each other of it: the link itself, and reports to its owner."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
 import attrs
+import trio
 
+from actors.live.address import Address
 from actors.live.signals import Signal
+
+HANDSHAKE_DEADLINE = 5.0
+WRITE_DEADLINE = 10.0  # seconds; a frame that the far end does not take for so long never will be
+LARGEST = 16 * 2**20  # bytes in a message; libraries' own limit of 1 MiB is below what tools may answer
+NORMAL = 1000  # RFC 6455, 7.4.1
+
+
+class Socket(Protocol):
+    """A WebSocket as a library makes it; every method raises TransportLost when the socket is gone."""
+
+    async def send(self, frame: str) -> None:
+        """Writes a whole frame. Cancelled in the middle of it leaves half a frame: the socket is good for nothing."""
+
+    async def receive(self) -> bytes | str:
+        """Waits for the next message. Cancelled means: not taken. One task at a time."""
+
+    def ready(self) -> Iterator[bytes | str]:
+        """Takes further messages that are at hand, one when it is asked for, without a checkpoint."""
+
+    async def ping(self) -> None:
+        """Sends a ping and waits for its pong. Cancelled in the middle of the write it leaves half a frame."""
+
+    async def close(self) -> None:
+        """Closes with code 1000 and waits for the answer; never raises for the far end's sake."""
+
+
+Opener = Callable[[trio.abc.Stream, Address, trio.CancelScope], AbstractAsyncContextManager[Socket]]
+"""Makes a socket on a stream, for the time of a block; a bare TransportLost when the far end will not have it.
+
+The scope is what closing waits under: it may be cancelled when there is nothing more to wait for.
+"""
 
 
 class Wire(Protocol):
@@ -16,6 +50,9 @@ class Wire(Protocol):
 
     async def receive(self) -> bytes | str:
         """Waits for the next message; TransportLost when there will be none. Cancelled means: not taken."""
+
+    def ready(self) -> Iterator[bytes | str]:
+        """Takes further messages that are at hand, one when it is asked for, without a checkpoint."""
 
     async def pong(self, patience: float) -> bool:
         """Tells whether all written so far is known to have arrived, within these seconds; TransportLost as above."""

@@ -53,7 +53,7 @@ class Contender:
         return [str(python), "-P", str(CLIENTS / self.script), url, "--sessions", str(sessions), *self.variant]
 
 
-OURS = Contender("ours", "this project", "ours.py", "trio-websocket", resumes=True)
+OURS = Contender("ours", "this project", "ours.py", "websockets", resumes=True)
 FLOOR = Contender("floor", "the floor: bare trio-websocket", "floor.py", "trio-websocket")
 GENAI = Contender("genai", "google-genai", "genai.py", "google-genai", "google-genai.lock")
 PIPECAT = Contender("pipecat", "Pipecat", "pipecat_service.py", "pipecat-ai", "pipecat.lock", resumes=True)

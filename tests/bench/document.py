@@ -131,7 +131,7 @@ def _makeup(results: Results) -> Iterator[str]:
         genai, pipecat = (shown(value, "{:.2f}") for value in peers)
         yield (
             f"Of this project's {Spread.of(ours).median:.1f} % of a core in real time the floor's loop takes "
-            f"{Spread.of(floor).median:.1f} on the same transport. With the energy detector in place of the network it "
+            f"{Spread.of(floor).median:.1f} on trio-websocket. With the energy detector in place of the network it "
             f"is {Spread.of(light).median:.1f} %, which is {genai} times google-genai's and {pipecat} times Pipecat's."
         )
     first = results.get("first")

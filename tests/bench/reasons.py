@@ -1,7 +1,7 @@
 """Why a target was missed, told from the figures: what the transport, the detector and the rest have in it. Pure.
 
-The floor's row stands for the transport, and the energy detector's column, taken from the default's, for what the
-detector's network costs.
+The floor's row, a bare loop on trio-websocket, stands for the transport, and the energy detector's column, taken from
+the default's, for what the detector's network costs.
 """
 
 import math
@@ -49,7 +49,7 @@ def cpu(wire: str, peer: str, goal: float) -> Reason:
         theirs = column(results, wire, peer, "cpu")
         light, floor = (ratio(column(results, wire, key, "cpu"), theirs).median for key in ("light", "floor"))
         if floor > goal:
-            return f"{made} The transport alone is {floor:.2f} times the peer's: no client on it reaches the goal."
+            return f"{made} The floor alone, which does nothing but read and write, is {floor:.2f} times the peer's."
         if light <= goal:
             return f"{made} Without the network it is {light:.2f} times the peer's: the network makes the miss."
         return f"{made} Without the network it is still {light:.2f} times the peer's: the pipeline's own tasks do."
@@ -61,8 +61,8 @@ def message(results: Results) -> str:
     """Why a message down costs too much; the detector hears none of it."""
     ours, genai, floor = (middle(results, "plain", key, "down_us") for key in ("ours", "genai", "floor"))
     return (
-        f"The floor's loop alone takes {floor:.0f} of the {ours:.0f} us, {floor / genai:.2f} times google-genai's "
-        f"{genai:.0f}; the pipeline's own part is {_some(ours - floor, 0)}."
+        f"It is {ours:.0f} us, where the floor's loop, on another transport, takes {floor:.0f} and google-genai "
+        f"{genai:.0f}."
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import soundfile
 import trio
 
@@ -22,8 +23,11 @@ def connected(near: Any) -> bool:
     return bool(states) and states[-1].to == "CONNECTED"
 
 
-async def test_a_cut_in_mid_sentence_replays_the_whole_sentence(autojump_clock: object, talking: Talking) -> None:
-    async with talking(QUESTION) as (near, far):
+@pytest.mark.parametrize("library", ["by_websockets", "by_trio_websocket"])
+async def test_a_cut_in_mid_sentence_replays_the_whole_sentence(
+    autojump_clock: object, talking: Talking, library: str
+) -> None:
+    async with talking(QUESTION, actors__connection__websocket=f"actors.live.{library}:opened") as (near, far):
         await near.until(lambda: near.named("turn.user_start"))
         await trio.sleep(0.7)
         cut(far)

@@ -142,6 +142,9 @@ class Lagging:
         self.late = 0.0
         return item
 
+    def ready(self, _most: int) -> Iterator[Any]:
+        return iter(())
+
 
 class Distant(PacedSpeaker):
     """A device that takes each block some time before it is heard."""

@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextlib import AbstractAsyncContextManager
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -11,10 +12,11 @@ import trio.testing
 import wsproto
 from wsproto.events import AcceptConnection, CloseConnection, Event, Message, Ping, RejectConnection, Request
 
+from actors.live import by_trio_websocket, by_websockets
 from actors.live import commands as c
 from actors.live import signals as s
 from actors.live.address import Address
-from actors.live.link import LeaveBy, Settled
+from actors.live.link import LeaveBy, Opener, Settled
 from actors.live.session import Session
 from actors.live.transport import Transport, connected
 from pipeline import events as e
@@ -129,6 +131,11 @@ class Line:
     far: FarEnd
     near: trio.abc.Stream
     address: Address
+    opened: Opener
+
+    def connected(self) -> AbstractAsyncContextManager[Transport]:
+        """Connects to the far end by the library under test."""
+        return connected(self.address, self.dial, opened=self.opened)
 
     async def dial(self, _address: Address) -> trio.abc.Stream:
         await trio.lowlevel.checkpoint()
@@ -139,7 +146,7 @@ async def loss_of(line: Any, body: Callable[[Transport], Any] | None = None) -> 
     """Connects, runs the body, and gives how the connection was lost, if it was."""
     found: TransportLost | None = None
     try:
-        async with connected(line.address, line.dial) as wire:
+        async with line.connected() as wire:
             if body is not None:
                 await body(wire)
     except TransportLost as lost:
@@ -152,17 +159,23 @@ def loss_of_fixture() -> Callable[..., Any]:
     return loss_of
 
 
+@pytest.fixture(params=[by_websockets, by_trio_websocket], ids=["websockets", "trio-websocket"])
+def opened(request: pytest.FixtureRequest) -> Opener:
+    """Each library that speaks WebSocket."""
+    return cast("Opener", request.param.opened)
+
+
 @pytest.fixture
-def line() -> Line:
+def line(opened: Opener) -> Line:
     near, far = trio.testing.memory_stream_pair()
-    return Line(FarEnd(far), near, Address.of("ws://far.test:81", "v1beta", MADE_UP_KEY))
+    return Line(FarEnd(far), near, Address.of("ws://far.test:81", "v1beta", MADE_UP_KEY), opened)
 
 
 @pytest.fixture
-def tight_line() -> Line:
+def tight_line(opened: Opener) -> Line:
     """A line on which a write waits until the far end has read it."""
     near, far = trio.testing.lockstep_stream_pair()
-    return Line(FarEnd(far), near, Address.of("ws://far.test:81", "v1beta", MADE_UP_KEY))
+    return Line(FarEnd(far), near, Address.of("ws://far.test:81", "v1beta", MADE_UP_KEY), opened)
 
 
 @pytest.fixture

@@ -9,16 +9,11 @@ import trio
 import trio.testing
 import trustme
 
-from actors.live import transport
+from actors.live import dialling
 from actors.live.address import Address
-from actors.live.transport import (
-    ABNORMAL,
-    DIAL_DEADLINE,
-    HANDSHAKE_DEADLINE,
-    UNTRUSTED,
-    connected,
-    dial_tcp,
-)
+from actors.live.dialling import ABNORMAL, DIAL_DEADLINE, UNTRUSTED, dial_tcp
+from actors.live.link import HANDSHAKE_DEADLINE
+from actors.live.transport import connected
 from pipeline.errors import TransportLost
 
 Elapsed = Callable[[], float]
@@ -27,7 +22,7 @@ Elapsed = Callable[[], float]
 async def test_the_request_carries_path_host_and_key(autojump_clock: object, line: Any) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(line.far.serve)
-        async with connected(line.address, line.dial):
+        async with line.connected():
             pass
     assert line.far.request.target.endswith(
         "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
@@ -109,7 +104,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_told_from_other_trouble(
         with pytest.raises(trio.BrokenResourceError):
             await trio.SSLStream(far, context, server_side=True).do_handshake()
 
-    monkeypatch.setattr(transport.trio, "open_tcp_stream", opened)
+    monkeypatch.setattr(dialling.trio, "open_tcp_stream", opened)
     found: TransportLost | None = None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve)

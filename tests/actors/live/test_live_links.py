@@ -3,6 +3,7 @@
 import base64
 import json
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -54,6 +55,11 @@ class FakeWire:
         if isinstance(frame, TransportLost):
             raise frame
         return frame
+
+    def ready(self) -> Iterator[bytes]:
+        while self.frames and isinstance(frame := self.frames[0], bytes):
+            self.frames.popleft()
+            yield frame
 
     async def pong(self, patience: float) -> bool:
         self.pings.append(len(self.sent))

@@ -1,0 +1,220 @@
+"""A WebSocket by the Sans-I/O protocol of websockets: whoever waits for a message reads the stream himself.
+
+So a message costs one waking and not two, and what has come with it is at hand at once: behind a burst an interruption
+is heard after the burst was parsed, and not after as many turns of the loop. The price: pings are answered, and the
+end of a connection is noticed, only while somebody waits for a message, which the downlink always does.
+"""
+
+import itertools
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+
+import attrs
+import trio
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidState, InvalidStatus
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Response
+from websockets.uri import WebSocketURI
+
+from actors.live.address import Address
+from actors.live.dialling import ABNORMAL
+from actors.live.link import HANDSHAKE_DEADLINE, LARGEST, NORMAL, WRITE_DEADLINE
+from pipeline.errors import TransportLost
+
+READ = 1 << 16  # bytes at a time: what a reader hands on without letting others have their turn
+ANSWERED = {Opcode.PING, Opcode.CLOSE}  # by the library, which leaves the writing to us
+_MUTE = logging.getLogger(__name__)
+_MUTE.disabled = True  # the library would write requests, and with them keys
+
+
+@attrs.define(eq=False)
+class Socket:
+    """See `actors.live.link.Socket`."""
+
+    _stream: trio.abc.Stream
+    _protocol: ClientProtocol
+    _messages: deque[bytes | str] = attrs.field(factory=deque, init=False)
+    _parts: list[Frame] = attrs.field(factory=list, init=False)
+    _pings: dict[bytes, trio.Event] = attrs.field(factory=dict, init=False)
+    _numbers: Iterator[int] = attrs.field(factory=itertools.count, init=False)
+    _writing: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+    _reading: bool = attrs.field(default=False, init=False)
+    _response: Response | None = attrs.field(default=None, init=False)
+    _over: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    async def shake_hands(self, address: Address) -> None:
+        """Makes a WebSocket of the stream; TransportLost when the far end will not have it."""
+        request = self._protocol.connect()
+        for name, value in address.headers:
+            request.headers[name.decode("ascii")] = value.decode("ascii")
+        self._protocol.send_request(request)
+        await self._write()
+        while self._response is None and not self._over.is_set():
+            await self._read()
+        if isinstance(refused := self._protocol.handshake_exc, InvalidStatus):
+            status = refused.response.status_code
+            raise TransportLost(status, f"{address.shown} answered the handshake with HTTP {status}")
+        if isinstance(refused, InvalidMessage) and not isinstance(refused.__cause__, EOFError):
+            raise TransportLost(ABNORMAL, f"what answers at {address.shown} does not speak HTTP")
+        if isinstance(refused, InvalidHandshake) and self._response is not None:
+            raise TransportLost(ABNORMAL, f"the connection failed: {refused}")
+        if self._response is None:
+            raise TransportLost(ABNORMAL, "the connection failed: it was closed during the handshake")
+
+    async def send(self, frame: str) -> None:
+        """Writes a whole frame."""
+        try:
+            self._protocol.send_text(frame.encode())
+        except InvalidState:
+            raise self._loss() from None
+        await self._write()
+
+    async def receive(self) -> bytes | str:
+        """Waits for the next message."""
+        if self._messages:
+            await trio.lowlevel.checkpoint()
+        while not self._messages:
+            if self._over.is_set():
+                raise self._loss()
+            await self._read()
+        return self._messages.popleft()
+
+    def ready(self) -> Iterator[bytes | str]:
+        """Takes what has come already, one when it is asked for."""
+        while self._messages:
+            yield self._messages.popleft()
+
+    async def ping(self) -> None:
+        """Sends a ping and waits for its pong."""
+        payload = b"%d" % next(self._numbers)
+        answered = self._pings[payload] = trio.Event()
+        try:
+            self._protocol.send_ping(payload)
+            await self._write()
+            if self._over.is_set():
+                raise self._loss()
+            await answered.wait()
+            if payload in self._pings:
+                raise self._loss()
+        except InvalidState:
+            raise self._loss() from None
+        finally:
+            self._pings.pop(payload, None)
+
+    async def close(self) -> None:
+        """Closes in order: says so, and waits for the answer."""
+        with suppress(TransportLost, InvalidState):
+            self._protocol.send_close(NORMAL)
+            await self._write()
+        while not self._over.is_set():
+            if self._reading:
+                await self._over.wait()
+            else:
+                await self._read()
+
+    async def _read(self) -> None:
+        """Takes in what the stream has, waiting for something; answers what wants an answer."""
+        self._reading = True
+        try:
+            data = await self._stream.receive_some(READ)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            data = b""
+        finally:
+            self._reading = False
+        if data:
+            self._protocol.receive_data(data)
+        else:
+            self._protocol.receive_eof()
+        answered = False
+        for event in self._protocol.events_received():
+            if isinstance(event, Response):
+                self._response = event
+            elif isinstance(event, Frame):
+                self._take(event)
+                answered = answered or event.opcode in ANSWERED
+        protocol = self._protocol
+        if protocol.close_rcvd or protocol.parser_exc or protocol.handshake_exc:
+            self._end()
+        if answered or self._over.is_set():
+            await self._answer()
+
+    def _take(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.PONG:
+            self._ponged(bytes(frame.data))
+        elif frame.opcode not in ANSWERED:
+            self._parts.append(frame)
+            if frame.fin:
+                self._whole()
+
+    def _whole(self) -> None:
+        parts, self._parts = self._parts, []
+        data = bytes(parts[0].data) if len(parts) == 1 else b"".join(part.data for part in parts)
+        try:
+            self._messages.append(data.decode() if parts[0].opcode is Opcode.TEXT else data)
+        except UnicodeDecodeError as error:
+            self._protocol.fail(CloseCode.INVALID_DATA, f"{error.reason} at position {error.start}")
+            self._end()
+
+    def _ponged(self, payload: bytes) -> None:
+        """A pong stands for all pings before it (RFC 6455, 5.5.3)."""
+        if payload in self._pings:
+            for one in list(self._pings):
+                self._pings.pop(one).set()
+                if one == payload:
+                    return
+
+    def _end(self) -> None:
+        """There will be no more messages."""
+        self._over.set()
+        for ping in self._pings.values():
+            ping.set()
+
+    async def _answer(self) -> None:
+        """Writes pongs and closes, unless somebody writes, who then does; a far end that takes none is lost anyway."""
+        if not self._writing.locked():
+            deadline = trio.current_time() + WRITE_DEADLINE
+            with trio.CancelScope(shield=True, deadline=deadline), suppress(TransportLost):
+                await self._write()
+
+    async def _write(self) -> None:
+        """Writes all that the protocol has to say, behind whoever writes now."""
+        try:
+            self._writing.acquire_nowait()
+        except trio.WouldBlock:
+            await self._writing.acquire()
+        try:
+            while said := b"".join(self._protocol.data_to_send()):
+                await self._stream.send_all(said)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            raise self._loss() from None
+        finally:
+            self._writing.release()
+
+    def _loss(self) -> TransportLost:
+        """How the connection ended: by a close of theirs, a fault of theirs, or without a word."""
+        if theirs := self._protocol.close_rcvd:
+            return TransportLost(int(theirs.code), theirs.reason)
+        ours = self._protocol.close_sent
+        if ours is None:
+            return TransportLost(ABNORMAL, "")
+        if ours.code == NORMAL:
+            return TransportLost(ABNORMAL, "the connection was already closing")
+        return TransportLost(int(ours.code), ours.reason)
+
+
+@asynccontextmanager
+async def opened(stream: trio.abc.Stream, address: Address, _closing: trio.CancelScope) -> AsyncIterator[Socket]:
+    """Gives an open socket on this stream; see `actors.live.link.Opener`."""
+    path, _, query = address.resource.partition("?")
+    uri = WebSocketURI(address.tls, address.host, address.port, path, query)
+    socket = Socket(stream, ClientProtocol(uri, max_size=LARGEST, logger=_MUTE))
+    try:
+        with trio.fail_after(HANDSHAKE_DEADLINE):
+            await socket.shake_hands(address)
+    except trio.TooSlowError:
+        what = f"{address.shown} did not complete the handshake within {HANDSHAKE_DEADLINE:g} s"
+        raise TransportLost(ABNORMAL, what) from None
+    yield socket

@@ -1,0 +1,215 @@
+"""The socket that is read where it is used: what it makes of fragments, faults, bursts and writes that cross."""
+
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
+
+from actors.live import by_websockets
+from actors.live.link import WRITE_DEADLINE, Opener
+from actors.live.transport import Transport
+
+HEADS = {"text": 0x1, "more": 0x0, "last": 0x80, "reserved": 0x83, "whole text": 0x81}
+
+
+def framed(kind: str, payload: bytes) -> bytes:
+    """A frame as a server sends it, of less than 126 bytes."""
+    return bytes([HEADS[kind], len(payload)]) + payload
+
+
+@pytest.fixture
+def opened() -> Opener:
+    return by_websockets.opened
+
+
+async def test_fragments_are_put_together_whatever_comes_between(autojump_clock: object, line: Any) -> None:
+    async def far() -> None:
+        await line.far.accept()
+        await line.far.stream.send_all(framed("text", "Grü".encode()[:3]))
+        await line.far.send(Ping(payload=b"between"))
+        await line.far.stream.send_all(framed("more", "ü".encode()[1:]) + framed("last", b"n") + framed("text", b""))
+        await line.far.stream.send_all(framed("last", b"!"))
+        assert isinstance(await line.far.next(), Pong)
+        await line.far.behave()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        async with line.connected() as wire:
+            assert await wire.receive() == "Grün"
+            assert await wire.receive() == "!"
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "words"),
+    [
+        (framed("whole text", b"\xff\xfe"), 1007, "invalid start byte"),
+        (framed("reserved", b""), 1002, "opcode"),
+        (framed("more", b"x"), 1002, "continuation"),
+        (b"\x82\x7f" + (2**40).to_bytes(8, "big"), 1009, ""),
+    ],
+)
+async def test_a_fault_of_theirs_is_told_to_them_and_a_loss_to_us(
+    autojump_clock: object, loss_of: Any, line: Any, fault: bytes, code: int, words: str
+) -> None:
+    told: list[int] = []
+
+    async def far() -> None:
+        await line.far.accept()
+        await line.far.send(TextMessage(data="before"))
+        await line.far.stream.send_all(fault)
+        event = await line.far.next()
+        assert isinstance(event, CloseConnection)
+        told.append(event.code)
+
+    async def body(wire: Transport) -> None:
+        assert await wire.receive() == "before"
+        await wire.receive()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        lost = await loss_of(line, body)
+    assert lost is not None
+    assert (lost.code, told) == (code, [code])
+    assert words in lost.reason
+
+
+async def test_what_came_before_the_end_is_read_and_then_the_loss(
+    autojump_clock: object, loss_of: Any, line: Any
+) -> None:
+    async def far() -> None:
+        await line.far.accept()
+        await line.far.send(BytesMessage(data=b"1"), BytesMessage(data=b"2"), CloseConnection(code=1011, reason="end"))
+
+    async def body(wire: Transport) -> None:
+        assert await wire.receive() == b"1"
+        assert list(wire.ready()) == [b"2"]
+        assert list(wire.ready()) == []
+        await wire.receive()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        lost = await loss_of(line, body)
+    assert (lost.code, lost.reason) == (1011, "end")
+
+
+async def test_a_burst_is_at_hand_at_once(autojump_clock: object, line: Any) -> None:
+    async def far() -> None:
+        await line.far.accept()
+        await line.far.send(*(BytesMessage(data=b"%d" % number) for number in range(250)))
+        await line.far.behave()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        async with line.connected() as wire:
+            first = await wire.receive()
+            taken = [next(wire.ready()) for _ in range(100)]  # whoever stops leaves the rest
+            assert [first, *taken, await wire.receive(), *wire.ready()] == [b"%d" % number for number in range(250)]
+
+
+async def test_a_cancelled_wait_has_taken_nothing(autojump_clock: object, line: Any) -> None:
+    async def far() -> None:
+        await line.far.accept()
+        await trio.sleep(2)
+        await line.far.send(BytesMessage(data=b"late"))
+        await line.far.behave()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        async with line.connected() as wire:
+            with trio.move_on_after(1) as waiting:
+                await wire.receive()
+            assert waiting.cancelled_caught
+            await trio.sleep(2)
+            with trio.CancelScope() as scope:
+                scope.cancel("before it began")
+                await wire.receive()
+            assert await wire.receive() == b"late"
+
+
+async def test_a_pong_goes_out_with_the_frame_that_is_being_written(autojump_clock: object, tight_line: Any) -> None:
+    """The reader does not wait for the writer: two ends that both wait to write would wait for ever."""
+    line, heard = tight_line, []
+
+    async def far() -> None:
+        await line.far.accept()
+        await line.far.send(Ping(payload=b"now"), BytesMessage(data=b"x"))
+        await trio.sleep(1)
+        while len(heard) < 2:
+            heard.append(await line.far.next())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        async with line.connected() as wire:
+            nursery.start_soon(wire.send, "a frame")
+            await trio.testing.wait_all_tasks_blocked()
+            assert await wire.receive() == b"x"
+            assert heard == []
+            await trio.sleep(2)
+            wire.abort()
+            await trio.sleep_forever()
+    assert [type(event) for event in heard] == [TextMessage, Pong]
+
+
+async def test_a_far_end_that_takes_no_pong_holds_up_nobody_for_ever(autojump_clock: object, tight_line: Any) -> None:
+    line = tight_line
+
+    async def far() -> None:
+        await line.far.accept()
+        await line.far.send(Ping(payload=b"now"), BytesMessage(data=b"x"))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        async with line.connected() as wire:
+            began = trio.current_time()
+            assert await wire.receive() == b"x"
+            assert trio.current_time() - began <= WRITE_DEADLINE
+            wire.abort()
+            await trio.sleep_forever()
+
+
+async def test_a_pong_stands_for_the_pings_before_it(autojump_clock: object, line: Any) -> None:
+    async def far() -> None:
+        await line.far.accept()
+        await line.far.next()
+        last = await line.far.next()
+        await line.far.send(Pong(payload=b"never asked"), last.response())
+        await line.far.behave()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        async with line.connected() as wire:
+            came: list[bool] = []
+
+            async def ask() -> None:
+                came.append(await wire.pong(60))
+
+            nursery.start_soon(wire.receive)
+            async with trio.open_nursery() as asking:
+                asking.start_soon(ask)
+                asking.start_soon(ask)
+            assert came == [True, True]
+            nursery.cancel_scope.cancel("enough")
+
+
+async def test_a_refusal_whose_body_never_ends_is_given_up(autojump_clock: object, loss_of: Any, line: Any) -> None:
+    async def far() -> None:
+        await line.far.next()
+        await line.far.stream.send_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nfew")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        lost = await loss_of(line)
+    assert "did not complete the handshake" in lost.reason
+
+
+async def test_an_answer_that_is_no_websocket_is_told(autojump_clock: object, loss_of: Any, line: Any) -> None:
+    async def far() -> None:
+        await line.far.next()
+        await line.far.stream.send_all(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\r\n")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        lost = await loss_of(line)
+    assert (lost.code, "Upgrade" in lost.reason) == (1006, True)
