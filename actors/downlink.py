@@ -74,17 +74,23 @@ class Downlink:
             except TransportLost as lost:
                 self.reports.send_nowait(LinkLost(link.epoch, lost.code, lost.reason))
                 return
-            self._take(link, decode(frame))
+            urgent = self._take(link, decode(frame))
             for more in link.wire.ready():
-                self._take(link, decode(more))
+                if urgent:  # an interruption is obeyed before what came behind it is looked at
+                    await trio.lowlevel.checkpoint()
+                urgent = self._take(link, decode(more))
 
-    def _take(self, link: Link, signals: Iterable[Signal]) -> None:
+    def _take(self, link: Link, signals: Iterable[Signal]) -> bool:
+        """Acts on these; tells whether there was an interruption among them."""
+        urgent = False
         for signal in signals:
             if link.epoch != self.session.epoch or not self.session.linked:
-                return  # the session has moved on to another link; this one is only being emptied
+                break  # the session has moved on to another link; this one is only being emptied
             effects = self.session.receive(signal, trio.current_time())
             fitting = [effect for effect in effects if not isinstance(effect, ReplyAudio) or self._fits(effect)]
             route(fitting, self.bus, self.reply, self.control, self.calls, self.reports)
+            urgent = urgent or any(isinstance(effect, Interrupted) for effect in effects)
+        return urgent
 
     def _fits(self, audio: ReplyAudio) -> bool:
         """Whether the reply's edge has room; a reply that has outgrown it is ended, once."""

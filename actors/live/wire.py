@@ -42,24 +42,30 @@ class _Turn(msgspec.Struct):
 
 
 class _Content(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    model_turn: _Turn
+    model_turn: _Turn | None = None
+    interrupted: bool = False
 
 
-class _Sound(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """A frame that holds sound and nothing else, which is nearly every one."""
+class _Urgent(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """A frame that holds sound and nothing else, which is nearly every one, or `interrupted` and nothing else."""
 
     server_content: _Content
 
 
-_SOUND = msgspec.json.Decoder(_Sound)
+_URGENT = msgspec.json.Decoder(_Urgent)
 
 
 def decode(frame: bytes | str) -> tuple[s.Signal, ...]:
     """Gives what a frame says, in the order a listener should act on it; never raises for the far end's sake."""
     try:  # fifty a second: read in one go, base64 and all, at a seventh of the cost
-        return tuple(_speech(part.inline_data) for part in _SOUND.decode(frame).server_content.model_turn.parts)
+        content = _URGENT.decode(frame).server_content
+        if content.model_turn is None and content.interrupted:
+            return (s.Interruption(),)
+        if content.model_turn is not None and not content.interrupted:
+            return tuple(_speech(part.inline_data) for part in content.model_turn.parts)
     except (msgspec.DecodeError, ValueError, RecursionError):
-        return _read(frame)
+        pass
+    return _read(frame)
 
 
 def _speech(blob: _Blob) -> s.Speech:
