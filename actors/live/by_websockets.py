@@ -42,6 +42,7 @@ class Socket:
     _numbers: Iterator[int] = attrs.field(factory=itertools.count, init=False)
     _writing: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _reading: bool = attrs.field(default=False, init=False)
+    _read_over: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
     _response: Response | None = attrs.field(default=None, init=False)
     _over: trio.Event = attrs.field(factory=trio.Event, init=False)
 
@@ -111,7 +112,7 @@ class Socket:
             await self._write()
         while not self._over.is_set():
             if self._reading:
-                await self._over.wait()
+                await self._read_over.park()  # the reader may be cancelled, and then it is up to us
             else:
                 await self._read()
 
@@ -124,6 +125,7 @@ class Socket:
             data = b""
         finally:
             self._reading = False
+            self._read_over.unpark_all()
         if data:
             self._protocol.receive_data(data)
         else:

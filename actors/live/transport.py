@@ -110,7 +110,7 @@ async def connected(
                     if not transport.aborted:
                         closing.deadline = trio.current_time() + CLOSE_DEADLINE
                         with closing:
-                            await socket.close()
+                            await socket.close()  # noqa: ASYNC102 - shielded, and with a deadline, two lines above
     except* TransportLost as group:
         lost = first_error(group)
     finally:

@@ -9,7 +9,7 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessag
 
 from actors.live import by_websockets
 from actors.live.link import WRITE_DEADLINE, Opener
-from actors.live.transport import Transport
+from actors.live.transport import CLOSE_DEADLINE, Transport
 
 HEADS = {"text": 0x1, "more": 0x0, "last": 0x80, "reserved": 0x83, "whole text": 0x81}
 
@@ -126,6 +126,37 @@ async def test_a_cancelled_wait_has_taken_nothing(autojump_clock: object, line: 
                 scope.cancel("before it began")
                 await wire.receive()
             assert await wire.receive() == b"late"
+
+
+async def test_closing_goes_on_reading_when_the_reader_is_cancelled(
+    autojump_clock: object, line: Any, elapsed: Any
+) -> None:
+    reading, staying = trio.CancelScope(), trio.CancelScope()
+
+    async def far() -> None:
+        await line.far.accept()
+        close = await line.far.next()
+        await trio.sleep(CLOSE_DEADLINE / 2)
+        await line.far.send(close.response())
+
+    async def read(wire: Transport) -> None:
+        with reading:
+            await wire.receive()
+
+    async def stay(*, task_status: trio.TaskStatus[Transport]) -> None:
+        with staying:
+            async with line.connected() as wire:
+                task_status.started(wire)
+                await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        nursery.start_soon(read, await nursery.start(stay))
+        for scope in (staying, reading):
+            await trio.testing.wait_all_tasks_blocked()
+            elapsed()
+            scope.cancel("the conversation ends")
+    assert elapsed() == CLOSE_DEADLINE / 2
 
 
 async def test_a_pong_goes_out_with_the_frame_that_is_being_written(autojump_clock: object, tight_line: Any) -> None:
