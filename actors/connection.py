@@ -15,7 +15,7 @@ from actors.live.address import GOOGLE, Address
 from actors.live.blame import advice
 from actors.live.commands import Setup
 from actors.live.dialling import ABNORMAL, dial_tcp
-from actors.live.link import NORMAL, LeaveBy, Link, LinkLost, Renewed, Report, unheard
+from actors.live.link import NORMAL, LeaveBy, Link, LinkLost, Opener, Renewed, Report, unheard
 from actors.live.recall import recall
 from actors.live.recovery import FIRST_PATIENCE, REFUSALS, STABLE_AFTER, Loss, Phase, decide
 from actors.live.recovery import delay as wait
@@ -104,6 +104,7 @@ class Connection:
     threads: bool = True
     tools_within: Annotated[float, Within(0, 600)] = 4.0
     _built: Built = attrs.field(init=False)
+    _opened: Opener = attrs.field(init=False)
     _declared: Sequence[Mapping[str, object]] = attrs.field(factory=list, init=False)
     _searches: bool = attrs.field(default=True, init=False)
     _known: bool = attrs.field(default=False, init=False)
@@ -113,6 +114,7 @@ class Connection:
 
     async def run(self) -> None:
         """Links, loses, recovers; returns when the far end has closed for good."""
+        self._opened = load_name(self.websocket, "actors.connection.websocket")
         self._route(self.session.lost("the connection was started again", trio.current_time()))
         self._known = self.session.epoch > 0
         await self.toolbox.complete(self.tools_within)
@@ -207,14 +209,13 @@ class Connection:
 
     async def _one_link(self, outage: Outage) -> TransportLost | None:
         """Makes one link and keeps it; gives how it was lost, or None if we left ahead of the service's going."""
-        opened = load_name(self.websocket, "actors.connection.websocket")
         self._phase = "dial"
         self.tap("dial", "")
         lost: TransportLost | None = TransportLost(ABNORMAL, "the link was given up")
         patience = trio.CancelScope(deadline=math.inf if self._known else outage.since + FIRST_DEADLINE)
         try:
             with patience:
-                async with connected(self._address(), self.dial, self.tap, opened) as transport:
+                async with connected(self._address(), self.dial, self.tap, self._opened) as transport:
                     self._phase = "setup"
                     self.tap("open", "")
                     early, resumed = await self._set_up(transport)

@@ -76,9 +76,18 @@ class Downlink:
                 return
             urgent = self._take(link, decode(frame))
             for more in link.wire.ready():
-                if urgent:  # an interruption is obeyed before what came behind it is looked at
-                    await trio.lowlevel.checkpoint()
+                if urgent:
+                    await self._obeyed()
                 urgent = self._take(link, decode(more))
+
+    @staticmethod
+    async def _obeyed() -> None:
+        """Has playback obey an interruption before what came behind it is looked at.
+
+        Two turns of the loop: in the first one it is a matter of chance who is before whom.
+        """
+        for _ in range(2):
+            await trio.lowlevel.checkpoint()
 
     def _take(self, link: Link, signals: Iterable[Signal]) -> bool:
         """Acts on these; tells whether there was an interruption among them."""

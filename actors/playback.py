@@ -77,7 +77,8 @@ class _Playback:
             with trio.CancelScope() as self._playing:
                 async for item in self.reply:
                     await self._put(speaker, item)
-                    for more in self.reply.ready(TOGETHER):
+                    ready = self.reply.ready(TOGETHER)
+                    while not self._playing.cancel_called and (more := next(ready, None)) is not None:
                         await self._put(speaker, more)
                 over = True
 

@@ -53,6 +53,7 @@ class PacedSpeaker:
         samples = np.frombuffer(pcm, "<i2")
         while len(samples := samples[self._put(samples) :]):
             await self.changed()
+            await trio.lowlevel.checkpoint_if_cancelled()  # an interruption makes room, and cancels
 
     async def finish(self) -> None:
         """Has nothing held back; a checkpoint."""

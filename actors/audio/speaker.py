@@ -5,6 +5,7 @@ from typing import Self
 
 import attrs
 import numpy as np
+import trio
 from numpy.typing import NDArray
 
 from actors.audio.resample import Resampler
@@ -100,6 +101,7 @@ class Speaker:
             if self._stream.ended:
                 raise self._stream.end()
             await self.changed()
+            await trio.lowlevel.checkpoint_if_cancelled()  # an interruption makes room, and cancels
 
     def _step(self, data: NDArray[np.int16], at: float) -> bool:
         """Runs in the device's thread: only copies."""

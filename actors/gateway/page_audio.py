@@ -140,6 +140,7 @@ class PageSpeaker:
         for at in range(0, len(pcm), PIECE * SAMPLE_BYTES):
             while not self.ring.room:
                 await self.changed()
+                await trio.lowlevel.checkpoint_if_cancelled()  # an interruption makes room, and cancels
             self.ring.write(pcm[at : at + PIECE * SAMPLE_BYTES])
 
     async def finish(self) -> None:

@@ -25,7 +25,7 @@ QUEUE = 512  # messages read ahead, so that pings are answered while a burst is 
 
 
 @attrs.define
-class Socket:
+class BufferedSocket:
     """See `actors.live.link.Socket`; a task of the library's reads ahead."""
 
     _connection: ws.WebSocketConnection
@@ -55,14 +55,14 @@ class Socket:
 
 
 @asynccontextmanager
-async def opened(stream: trio.abc.Stream, address: Address, closing: trio.CancelScope) -> AsyncIterator[Socket]:
+async def opened(stream: trio.abc.Stream, address: Address, closing: trio.CancelScope) -> AsyncIterator[BufferedSocket]:
     """Gives an open socket on this stream; see `actors.live.link.Opener`."""
     lost: TransportLost | None = None
     try:
         async with trio.open_nursery() as nursery:
             connection, reading = await nursery.start(_read, stream, address, closing)
             try:
-                yield Socket(connection)
+                yield BufferedSocket(connection)
             finally:
                 reading.cancel("the connection is closed")
     except* ws.ConnectionRejected as group:

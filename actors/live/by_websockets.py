@@ -7,14 +7,16 @@ end of a connection is noticed, only while somebody waits for a message, which t
 
 import itertools
 import logging
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
 
 import attrs
 import trio
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidState, InvalidStatus
+from websockets.exceptions import InvalidState
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Response
 from websockets.uri import WebSocketURI
@@ -26,12 +28,16 @@ from pipeline.errors import TransportLost
 
 READ = 1 << 16  # bytes at a time: what a reader hands on without letting others have their turn
 ANSWERED = {Opcode.PING, Opcode.CLOSE}  # by the library, which leaves the writing to us
-_MUTE = logging.getLogger(__name__)
-_MUTE.disabled = True  # the library would write requests, and with them keys
+LINE = 64  # bytes of a status line that are kept
+STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")  # RFC 9112, 4
+GOING = {0, HTTPStatus.SWITCHING_PROTOCOLS}  # of a handshake that may still succeed
+MOST_PARTS = 4096  # of a message: empty ones count for nothing in its size
+# The library would write requests, and with them keys; this logger is out of reach of whoever configures logging.
+_MUTE = logging.Logger("websockets", logging.CRITICAL + 1)  # noqa: LOG001
 
 
 @attrs.define(eq=False)
-class Socket:
+class DirectSocket:
     """See `actors.live.link.Socket`."""
 
     _stream: trio.abc.Stream
@@ -43,6 +49,8 @@ class Socket:
     _writing: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _reading: bool = attrs.field(default=False, init=False)
     _read_over: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
+    _cut: bool = attrs.field(default=False, init=False)  # whether a frame was begun and not finished
+    _head: bytes = attrs.field(default=b"", init=False)  # how the far end began its answer to the handshake
     _response: Response | None = attrs.field(default=None, init=False)
     _over: trio.Event = attrs.field(factory=trio.Event, init=False)
 
@@ -52,18 +60,34 @@ class Socket:
         for name, value in address.headers:
             request.headers[name.decode("ascii")] = value.decode("ascii")
         self._protocol.send_request(request)
-        await self._write()
-        while self._response is None and not self._over.is_set():
-            await self._read()
-        if isinstance(refused := self._protocol.handshake_exc, InvalidStatus):
-            status = refused.response.status_code
-            raise TransportLost(status, f"{address.shown} answered the handshake with HTTP {status}")
-        if isinstance(refused, InvalidMessage) and not isinstance(refused.__cause__, EOFError):
-            raise TransportLost(ABNORMAL, f"what answers at {address.shown} does not speak HTTP")
-        if isinstance(refused, InvalidHandshake) and self._response is not None:
-            raise TransportLost(ABNORMAL, f"the connection failed: {refused}")
-        if self._response is None:
-            raise TransportLost(ABNORMAL, "the connection failed: it was closed during the handshake")
+        with suppress(TransportLost):
+            await self._write()
+            while self._response is None and not self._over.is_set() and self._status in GOING:
+                await self._read()
+        if self._response is None or self._protocol.handshake_exc is not None:
+            raise self.refusal(address)
+
+    @property
+    def _status(self) -> int:
+        """The status with which the far end began its answer; 0 when there is none yet, or none at all.
+
+        The library tells it when the answer is whole, which one that refuses need never be.
+        """
+        answer = STATUS.match(self._head)
+        return int(answer[1]) if answer else 0
+
+    def refusal(self, address: Address) -> TransportLost:
+        """Tells how the handshake ended, by what came of an answer."""
+        if self._status not in GOING:
+            return TransportLost(self._status, f"{address.shown} answered the handshake with HTTP {self._status}")
+        if self._status:
+            return TransportLost(ABNORMAL, f"the connection failed: {self._protocol.handshake_exc}")
+        if self._head:
+            return TransportLost(ABNORMAL, f"what answers at {address.shown} does not speak HTTP")
+        if self._over.is_set() or self._cut:
+            return TransportLost(ABNORMAL, "the connection failed: it was closed during the handshake")
+        what = f"{address.shown} did not complete the handshake within {HANDSHAKE_DEADLINE:g} s"
+        return TransportLost(ABNORMAL, what)
 
     async def send(self, frame: str) -> None:
         """Writes a whole frame."""
@@ -111,13 +135,17 @@ class Socket:
             self._protocol.send_close(NORMAL)
             await self._write()
         while not self._over.is_set():
-            if self._reading:
-                await self._read_over.park()  # the reader may be cancelled, and then it is up to us
-            else:
-                await self._read()
+            await self._read()
 
     async def _read(self) -> None:
-        """Takes in what the stream has, waiting for something; answers what wants an answer."""
+        """Takes in what the stream has, waiting for something; answers what wants an answer.
+
+        Where another task reads, waits until it has read or was cancelled: the caller looks again. Cancelled means: not
+        read, or read and not answered.
+        """
+        if self._reading:
+            await self._read_over.park()
+            return
         self._reading = True
         try:
             data = await self._stream.receive_some(READ)
@@ -126,6 +154,8 @@ class Socket:
         finally:
             self._reading = False
             self._read_over.unpark_all()
+        if self._response is None:
+            self._head = (self._head + data)[:LINE]
         if data:
             self._protocol.receive_data(data)
         else:
@@ -145,13 +175,16 @@ class Socket:
 
     def _take(self, frame: Frame) -> None:
         if frame.opcode is Opcode.PONG:
-            self._ponged(bytes(frame.data))
-        elif frame.opcode not in ANSWERED:
+            self._confirm(bytes(frame.data))
+        elif frame.opcode not in ANSWERED and not self._over.is_set():
             self._parts.append(frame)
             if frame.fin:
-                self._whole()
+                self._assemble()
+            elif len(self._parts) == MOST_PARTS:
+                self._protocol.fail(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
+                self._end()
 
-    def _whole(self) -> None:
+    def _assemble(self) -> None:
         parts, self._parts = self._parts, []
         data = bytes(parts[0].data) if len(parts) == 1 else b"".join(part.data for part in parts)
         try:
@@ -160,7 +193,7 @@ class Socket:
             self._protocol.fail(CloseCode.INVALID_DATA, f"{error.reason} at position {error.start}")
             self._end()
 
-    def _ponged(self, payload: bytes) -> None:
+    def _confirm(self, payload: bytes) -> None:
         """A pong stands for all pings before it (RFC 6455, 5.5.3)."""
         if payload in self._pings:
             for one in list(self._pings):
@@ -175,21 +208,29 @@ class Socket:
             ping.set()
 
     async def _answer(self) -> None:
-        """Writes pongs and closes, unless somebody writes, who then does; a far end that takes none is lost anyway."""
+        """Writes pongs and closes, unless somebody writes, who then does."""
         if not self._writing.locked():
-            deadline = trio.current_time() + WRITE_DEADLINE
-            with trio.CancelScope(shield=True, deadline=deadline), suppress(TransportLost):
+            with trio.move_on_after(WRITE_DEADLINE) as patience, suppress(TransportLost):
                 await self._write()
+            if patience.cancelled_caught:
+                self._end()
 
     async def _write(self) -> None:
-        """Writes all that the protocol has to say, behind whoever writes now."""
+        """Writes all that the protocol has to say, behind whoever writes now.
+
+        Cancelled in the middle of a frame it leaves half of it: nothing is written after that, here or by others.
+        """
         try:
             self._writing.acquire_nowait()
         except trio.WouldBlock:
             await self._writing.acquire()
         try:
+            if self._cut:
+                raise self._loss()
             while said := b"".join(self._protocol.data_to_send()):
+                self._cut = True
                 await self._stream.send_all(said)
+                self._cut = False
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             raise self._loss() from None
         finally:
@@ -208,15 +249,13 @@ class Socket:
 
 
 @asynccontextmanager
-async def opened(stream: trio.abc.Stream, address: Address, _closing: trio.CancelScope) -> AsyncIterator[Socket]:
+async def opened(stream: trio.abc.Stream, address: Address, _closing: trio.CancelScope) -> AsyncIterator[DirectSocket]:
     """Gives an open socket on this stream; see `actors.live.link.Opener`."""
     path, _, query = address.resource.partition("?")
     uri = WebSocketURI(address.tls, address.host, address.port, path, query)
-    socket = Socket(stream, ClientProtocol(uri, max_size=LARGEST, logger=_MUTE))
-    try:
-        with trio.fail_after(HANDSHAKE_DEADLINE):
-            await socket.shake_hands(address)
-    except trio.TooSlowError:
-        what = f"{address.shown} did not complete the handshake within {HANDSHAKE_DEADLINE:g} s"
-        raise TransportLost(ABNORMAL, what) from None
+    socket = DirectSocket(stream, ClientProtocol(uri, max_size=LARGEST, logger=_MUTE))
+    with trio.move_on_after(HANDSHAKE_DEADLINE) as patience:
+        await socket.shake_hands(address)
+    if patience.cancelled_caught:
+        raise socket.refusal(address)
     yield socket

@@ -16,11 +16,13 @@ from actors.live.link import Link, LinkLost, Renewed
 from actors.live.session import Session
 from actors.live.signals import Handle
 from actors.uplink import CONFIRMED_WITHIN, Uplink
-from pipeline.channels import Capacity, Edge, Overflow
+from pipeline.channels import Capacity, Edge, Inlet, Overflow
 from pipeline.errors import TransportLost
 from pipeline.events import Bus, Trouble
 from pipeline.messages import Interrupted, ReplyAudio, Say
 
+SOUND = b'{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/pcm;rate=24000","data":"AAA="}}]}}}'
+INTERRUPTED = b'{"serverContent":{"interrupted":true}}'
 HANDLE = b'{"sessionResumptionUpdate": {"newHandle": "H", "resumable": true}}'
 
 
@@ -123,6 +125,25 @@ async def test_a_loss_is_reported_with_its_reason_and_not_hidden_by_an_abort(end
         assert ends.reports() == [Renewed(1), LinkLost(1, 1000, "")]
         assert not wire.aborted
         nursery.cancel_scope.cancel("enough")
+
+
+async def test_an_interruption_is_obeyed_before_what_came_behind_it_is_looked_at() -> None:
+    """Many times, because it is a matter of chance which of two tasks goes first."""
+    for _ in range(20):
+        ends, seen = Ends(), []
+        wire = FakeWire(deque([SOUND, INTERRUPTED, *[SOUND] * 20]))
+
+        async def obey(inlet: Inlet[Any], read: deque[Any], seen: list[int]) -> None:
+            await inlet.receive()
+            seen.append(len(read))
+
+        ends.outlet("down").send_nowait(ends.link(wire))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(obey, ends.inlet("control"), wire.frames, seen)
+            nursery.start_soon(ends.downlink().run)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel("enough")
+        assert seen == [19]  # the one that the wire has given already, and none behind it
 
 
 @pytest.mark.parametrize("actor", ["downlink", "uplink"])

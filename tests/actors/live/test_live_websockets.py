@@ -1,7 +1,11 @@
 """The socket that is read where it is used: what it makes of fragments, faults, bursts and writes that cross."""
 
+import logging
+import logging.config
+from contextlib import suppress
 from typing import Any
 
+import attrs
 import pytest
 import trio
 import trio.testing
@@ -10,6 +14,7 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessag
 from actors.live import by_websockets
 from actors.live.link import WRITE_DEADLINE, Opener
 from actors.live.transport import CLOSE_DEADLINE, Transport
+from pipeline.errors import TransportLost
 
 HEADS = {"text": 0x1, "more": 0x0, "last": 0x80, "reserved": 0x83, "whole text": 0x81}
 
@@ -183,21 +188,103 @@ async def test_a_pong_goes_out_with_the_frame_that_is_being_written(autojump_clo
     assert [type(event) for event in heard] == [TextMessage, Pong]
 
 
-async def test_a_far_end_that_takes_no_pong_holds_up_nobody_for_ever(autojump_clock: object, tight_line: Any) -> None:
-    line = tight_line
+async def test_a_ping_while_closing_is_no_concern_of_the_reader(autojump_clock: object, line: Any) -> None:
+    read: list[bytes | str] = []
 
     async def far() -> None:
         await line.far.accept()
+        assert isinstance(await line.far.next(), CloseConnection)
+        await line.far.stream.send_all(b"\x89\x01x" + framed("whole text", b"last"))
+        await trio.testing.wait_all_tasks_blocked()
+        await line.far.stream.send_all(b"\x88\x02\x03\xe8")
+
+    async def listen(wire: Transport) -> None:
+        with suppress(TransportLost):
+            while True:
+                read.append(await wire.receive())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        async with line.connected() as wire:
+            nursery.start_soon(listen, wire)
+            await trio.testing.wait_all_tasks_blocked()
+    assert read == ["last"]
+
+
+async def test_after_half_a_pong_nothing_is_written_and_the_link_is_lost(autojump_clock: object, line: Any) -> None:
+    line.near = narrow = Narrow(line.near)
+
+    async def far() -> None:
+        await line.far.accept()
+        narrow.shut = True
         await line.far.send(Ping(payload=b"now"), BytesMessage(data=b"x"))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(far)
         async with line.connected() as wire:
             began = trio.current_time()
+            sent: list[TransportLost] = []
+
+            async def answer() -> None:
+                await trio.sleep(WRITE_DEADLINE / 2)
+                with pytest.raises(TransportLost) as lost:
+                    await wire.send("a tool's answer")
+                sent.append(lost.value)
+
+            nursery.start_soon(answer)
             assert await wire.receive() == b"x"
             assert trio.current_time() - began <= WRITE_DEADLINE
+            narrow.shut = False
+            with pytest.raises(TransportLost):
+                await wire.receive()
+            await trio.testing.wait_all_tasks_blocked()
+            assert len(sent) == 1
             wire.abort()
             await trio.sleep_forever()
+
+
+@attrs.define
+class Narrow(trio.abc.Stream):
+    """A stream that takes but the first byte of a write while it is shut."""
+
+    stream: trio.abc.Stream
+    shut: bool = False
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self.stream.send_all(bytes(data)[:1])
+        if self.shut:
+            await trio.sleep_forever()
+        await self.stream.send_all(bytes(data)[1:])
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        return await self.stream.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        await self.stream.aclose()
+
+
+async def test_a_message_of_endless_fragments_is_refused(autojump_clock: object, loss_of: Any, line: Any) -> None:
+    async def far() -> None:
+        await line.far.accept()
+        with suppress(trio.BrokenResourceError):
+            await line.far.stream.send_all(framed("text", b"") + framed("more", b"") * 5000)
+
+    async def body(wire: Transport) -> None:
+        await wire.receive()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far)
+        lost = await loss_of(line, body)
+    assert lost.code == 1009
+
+
+def test_requests_are_written_to_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False, "root": {"level": "DEBUG"}})
+    assert not by_websockets._MUTE.isEnabledFor(logging.CRITICAL)
+    assert by_websockets._MUTE.name not in logging.root.manager.loggerDict or not caplog.records
 
 
 async def test_a_pong_stands_for_the_pings_before_it(autojump_clock: object, line: Any) -> None:
@@ -224,15 +311,38 @@ async def test_a_pong_stands_for_the_pings_before_it(autojump_clock: object, lin
             nursery.cancel_scope.cancel("enough")
 
 
-async def test_a_refusal_whose_body_never_ends_is_given_up(autojump_clock: object, loss_of: Any, line: Any) -> None:
+@pytest.mark.parametrize(
+    ("answer", "code", "words"),
+    [
+        (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nfew", 403, "HTTP 403"),
+        (b"HTTP/1.0 404 File not found\r\nContent-Length: 0\r\n\r\n", 404, "HTTP 404"),
+        (b"HTTP/1.1 401\r\n\r\n", 401, "HTTP 401"),
+        (b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 403, "HTTP 403"),
+        (b"hello\n", 1006, "does not speak HTTP"),
+        (b"x" * 9000, 1006, "does not speak HTTP"),
+        (b"HTTP/1.1 101 Switching Protocols\r\nConn", 1006, "the connection failed"),
+    ],
+)
+async def test_a_refusal_is_told_by_its_first_line(
+    autojump_clock: object, loss_of: Any, line: Any, answer: bytes, code: int, words: str
+) -> None:
     async def far() -> None:
         await line.far.next()
-        await line.far.stream.send_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nfew")
+        await line.far.stream.send_all(answer)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(far)
         lost = await loss_of(line)
-    assert "did not complete the handshake" in lost.reason
+    assert lost.code == code
+    assert words in lost.reason
+
+
+async def test_a_far_end_that_is_gone_before_the_request_is_told(
+    autojump_clock: object, loss_of: Any, line: Any
+) -> None:
+    await line.far.stream.aclose()
+    lost = await loss_of(line)
+    assert (lost.code, lost.reason) == (1006, "the connection failed: it was closed during the handshake")
 
 
 async def test_an_answer_that_is_no_websocket_is_told(autojump_clock: object, loss_of: Any, line: Any) -> None:
