@@ -201,10 +201,12 @@ class Books:
         """Finds what was sent with exactly this sound.
 
         A user who speaks while a link stalls, or between a reply's parts, makes two turns of what the far end sent as
-        one: then the sound is the beginning of that, and the next turn's the rest. It may also be all of another.
+        one: then the sound is the beginning of that, and the next turn's the rest. It may also be all of another, and a
+        link that breaks takes with it what a tool's late answer would have added.
         """
+        owed = self._owed and not self.troubled(event.at)
         tries = [(self._part + pcm, f"{self._part_words}{JOINT}{words.pieces}")] if self._part else []
-        tries += [] if self._owed else [(pcm, words.pieces)]
+        tries += [] if owed else [(pcm, words.pieces)]
         said = None
         for sound, pieces in tries:
             said = said or self.far.said(sound)
