@@ -1,4 +1,4 @@
-"""A WebSocket by the Sans-I/O protocol of websockets: whoever waits for a message reads the stream himself.
+"""A WebSocket by the Sans-I/O protocol of websockets: whoever waits for a message reads the stream.
 
 So a message costs one waking and not two, and what has come with it is at hand at once: behind a burst an interruption
 is heard after the burst was parsed, and not after as many turns of the loop. The price: pings are answered, and the
