@@ -192,8 +192,9 @@ class Books:
             self._part, self._part_words, self._owed = b"", "", False
         if said is not None:
             self._answered(said)
-        if broken:
-            self._ours = self._theirs = NOTHING
+        if broken:  # there is nothing to hold it against, but the next turn may have begun in its last block
+            left = np.frombuffer(sound, "<i2")
+            self._ours, self._theirs, self._last = NOTHING, NOTHING, left[left != 0][-CARRIED:]
         else:
             self._compare(event, bytes(known.pcm), sound, whole=completed)
 

@@ -198,6 +198,18 @@ def test_a_reply_may_begin_in_the_block_in_which_another_was_cut_and_loses_nothi
         assert one.broken() == broken
 
 
+def test_a_reply_may_begin_in_the_last_block_of_one_that_lost_its_speaker(
+    told: Telling,
+) -> None:
+    other = REPLY[::-1]
+    for lost, broken in ((0, {}), (2, {"reply sound": 1})):
+        one = told()
+        one.books.heard.broken = True
+        one.reply(REPLY, REPLY[2000:] + other[:22])
+        one.reply(other, other[22 + lost :])
+        assert one.broken() == broken
+
+
 def test_a_turn_without_an_end_and_one_with_two_are_found(told: Telling) -> None:
     one = told()
     one.books.replied(ReplyAudio(1, REPLY, 0.0))
