@@ -52,7 +52,7 @@ class DirectSocket:
     _cut: bool = attrs.field(default=False, init=False)  # whether a frame was begun and not finished
     _head: bytes = attrs.field(default=b"", init=False)  # how the far end began its answer to the handshake
     _response: Response | None = attrs.field(default=None, init=False)
-    _over: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _over: bool = attrs.field(default=False, init=False)  # whether there will be no more messages
 
     async def shake_hands(self, address: Address) -> None:
         """Makes a WebSocket of the stream; TransportLost when the far end will not have it."""
@@ -62,7 +62,7 @@ class DirectSocket:
         self._protocol.send_request(request)
         with suppress(TransportLost):
             await self._write()
-            while self._response is None and not self._over.is_set() and self._status in GOING:
+            while self._response is None and not self._over and self._status in GOING:
                 await self._read()
         if self._response is None or self._protocol.handshake_exc is not None:
             raise self.refusal(address)
@@ -84,7 +84,7 @@ class DirectSocket:
             return TransportLost(ABNORMAL, f"the connection failed: {self._protocol.handshake_exc}")
         if self._head:
             return TransportLost(ABNORMAL, f"what answers at {address.shown} does not speak HTTP")
-        if self._over.is_set() or self._cut:
+        if self._over or self._cut:
             return TransportLost(ABNORMAL, "the connection failed: it was closed during the handshake")
         what = f"{address.shown} did not complete the handshake within {HANDSHAKE_DEADLINE:g} s"
         return TransportLost(ABNORMAL, what)
@@ -102,7 +102,7 @@ class DirectSocket:
         if self._messages:
             await trio.lowlevel.checkpoint()
         while not self._messages:
-            if self._over.is_set():
+            if self._over:
                 raise self._loss()
             await self._read()
         return self._messages.popleft()
@@ -119,7 +119,7 @@ class DirectSocket:
         try:
             self._protocol.send_ping(payload)
             await self._write()
-            if self._over.is_set():
+            if self._over:
                 raise self._loss()
             await answered.wait()
             if payload in self._pings:
@@ -134,7 +134,7 @@ class DirectSocket:
         with suppress(TransportLost, InvalidState):
             self._protocol.send_close(NORMAL)
             await self._write()
-        while not self._over.is_set():
+        while not self._over:
             await self._read()
 
     async def _read(self) -> None:
@@ -170,13 +170,13 @@ class DirectSocket:
         protocol = self._protocol
         if protocol.close_rcvd or protocol.parser_exc or protocol.handshake_exc:
             self._end()
-        if answered or self._over.is_set():
+        if answered or self._over:
             await self._answer()
 
     def _take(self, frame: Frame) -> None:
         if frame.opcode is Opcode.PONG:
             self._confirm(bytes(frame.data))
-        elif frame.opcode not in ANSWERED and not self._over.is_set():
+        elif frame.opcode not in ANSWERED and not self._over:
             self._parts.append(frame)
             if frame.fin:
                 self._assemble()
@@ -203,7 +203,7 @@ class DirectSocket:
 
     def _end(self) -> None:
         """There will be no more messages."""
-        self._over.set()
+        self._over = True
         for ping in self._pings.values():
             ping.set()
 
