@@ -12,6 +12,7 @@ from pipeline.errors import TransportLost
 from pipeline.events import Bus, Event
 from pipeline.messages import Request, ToolAnswer, Uttered
 
+BEHIND = 100  # items of speech that are taken between two writes
 CONFIRMED_WITHIN = 60.0  # seconds; a far end that takes longer does not tell, and a line so slow is broken
 
 
@@ -19,8 +20,9 @@ CONFIRMED_WITHIN = 60.0  # seconds; a far end that takes longer does not tell, a
 class Uplink:
     """Takes speech, requests and tool answers into the session, and writes what the session wants on the wire.
 
-    Taking never waits for writing, so the edges stay short while the link is down. Cancellation breaks the link,
-    because nobody would write on it any more; its owner then makes another.
+    While the link is down all of it is taken, so the edges stay short. Speech is taken by who writes it, which saves it
+    a step: it waits in its edge while a write stands still, for as long as the wire gives a write. Cancellation breaks
+    the link, because nobody would write on it any more; its owner then makes another.
     """
 
     speech: Inlet[Uttered]
@@ -32,14 +34,13 @@ class Uplink:
     bus: Bus
     _link: Link | None = attrs.field(default=None, init=False)
     _asked: Link | None = attrs.field(default=None, init=False)  # of which it is being learned what has arrived
-    _news: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _waiting: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)  # for speech, with nothing to write
 
     async def run(self) -> None:
         """Runs until cancelled."""
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._hear, self.speech)
-                nursery.start_soon(self._hear, self.requests)
+                nursery.start_soon(self._ask)
                 nursery.start_soon(self._answer)
                 nursery.start_soon(self._relink)
                 nursery.start_soon(self._write, nursery)
@@ -47,35 +48,42 @@ class Uplink:
             if self._link is not None:
                 self._link.wire.abort()
 
-    async def _hear(self, inlet: Inlet[Uttered] | Inlet[Request]) -> None:
-        async for item in inlet:
-            self._tell(self.session.hear(item))
+    async def _ask(self) -> None:
+        async for request in self.requests:
+            self._tell(self.session.hear(request))
+            self._write_now()
 
     async def _answer(self) -> None:
         async for answer in self.answers:
             self._tell(self.session.answer(answer))
+            self._write_now()
 
     async def _relink(self) -> None:
         async for link in self.links:
             self._link = link
-            self._news.set()
+            self._write_now()
+
+    def _write_now(self) -> None:
+        """Has the writer look for something to write, where it waits."""
+        self._waiting.cancel("there is something to write")
 
     def _tell(self, effects: tuple[object, ...]) -> None:
         for effect in effects:
             if isinstance(effect, Event):
                 self.bus.publish(effect)
-        self._news.set()
 
     async def _write(self, nursery: trio.Nursery) -> None:
         while True:
+            for item in self.speech.ready(BEHIND):
+                self._tell(self.session.hear(item))
             link = self._link
             command = self.session.next_command() if link and link.epoch == self.session.epoch else None
             if link is not None and link is not self._asked and self._unconfirmed(link):
                 self._asked = link
                 nursery.start_soon(self._confirm, link)
             if link is None or command is None:
-                self._news = trio.Event()
-                await self._news.wait()
+                with trio.CancelScope() as self._waiting:
+                    self._tell(self.session.hear(await self._speech()))
                 continue
             began = trio.current_time()
             try:
@@ -87,6 +95,13 @@ class Uplink:
                 continue
             if link.epoch == self.session.epoch:
                 self.session.wrote(command, trio.current_time(), began)
+
+    async def _speech(self) -> Uttered:
+        """Waits for what is said next; for ever once nothing more will be."""
+        try:
+            return await self.speech.receive()
+        except trio.EndOfChannel:
+            await trio.sleep_forever()
 
     def _unconfirmed(self, link: Link) -> bool:
         return link.epoch == self.session.epoch and self.session.kept.arrived < self.session.kept.said

@@ -14,7 +14,7 @@ import attrs
 
 from pipeline.messages import Audible, Captured, SpeechEnded, SpeechStarted, StreamEnded, Uttered, Voiced
 
-HEARD_TOGETHER = 0.12  # seconds of speech that may go through before they are heard; the end is told so much later
+HEARD_TOGETHER = 0.24  # seconds of speech that may go through before they are heard; the end is told so much later
 
 
 @attrs.frozen

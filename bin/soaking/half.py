@@ -33,7 +33,7 @@ from bin.soaking.order import settled_order
 from bin.soaking.outcome import Order, Outcome
 from bin.soaking.recordings import BLOCKS_A_SECOND, load
 from bin.soaking.script import Script
-from bin.soaking.vitals import Sample, growth, look
+from bin.soaking.vitals import Sample, growth, look, weight
 from pipeline.conversation import converse
 from pipeline.environment import Environment
 from pipeline.errors import AssistantError, PlanError
@@ -233,7 +233,8 @@ class Half:
 
     def _sample(self, books: Books) -> None:
         self.seconds = trio.current_time() - self._started
-        self.samples.append(look(self.seconds, self._edges, self.voice.held + books.held))
+        own = self.voice.held + books.held + weight(self.samples, self.faults, self.latencies)
+        self.samples.append(look(self.seconds, self._edges, own))
 
     def _progress(self) -> None:
         self.seconds = trio.current_time() - self._started

@@ -42,6 +42,19 @@ def look(at: float, edges: dict[str, Any], held: int) -> Sample:
     )
 
 
+def weight(*records: object) -> int:
+    """Gives the bytes of these records and of all that they hold: numbers, texts, and containers of such."""
+    seen: set[int] = set()
+    waiting, size = list(records), 0
+    while waiting:
+        one = waiting.pop()
+        if id(one) not in seen and not isinstance(one, type):
+            seen.add(id(one))
+            size += sys.getsizeof(one)
+            waiting += gc.get_referents(one)
+    return size
+
+
 def growth(samples: list[Sample]) -> float:
     """Gives by how many MB the memory grew over these samples, as a straight line: a single look may be off.
 

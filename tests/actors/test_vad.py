@@ -89,7 +89,7 @@ async def test_where_silero_has_no_build_another_detector_listens_and_says_so(
 
 
 async def test_while_someone_speaks_blocks_are_on_their_way_before_they_are_heard(autojump_clock: object) -> None:
-    """Six in a row are heard, 120 ms of them, and 3 ms after the last one was handed on."""
+    """Twelve in a row are heard, 240 ms of them, and 3 ms after the last one was handed on."""
     captured: Edge[Captured] = Edge("captured", Capacity(1000, "items"), Overflow.FAIL)
     speech: Edge[Uttered] = Edge("speech", Capacity(1000, "items"), Overflow.FAIL)
     heard: list[tuple[float, int]] = []
@@ -111,13 +111,13 @@ async def test_while_someone_speaks_blocks_are_on_their_way_before_they_are_hear
     began = trio.current_time()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(actor.run)
-        for block in blocks(0, QUIET, 20) + blocks(20, LOUD, 27):
+        for block in blocks(0, QUIET, 20) + blocks(20, LOUD, 51):
             outlet.send_nowait(block)
             await trio.sleep(0.02)
         nursery.cancel_scope.cancel("enough was said")
     opened = 23  # the third loud one; with it go the mark, and the 18 blocks of pre-roll and start
     assert [sent for _, sent in heard[:opened]] == [0] * opened
-    assert [sent for _, sent in heard[opened:]] == [19 + 6] * 6 + [19 + 12] * 6 + [19 + 18] * 6 + [19 + 24] * 6
+    assert [sent for _, sent in heard[opened:]] == [19 + group for group in (12, 24, 36, 48) for _ in range(12)]
     assert [at for at, _ in heard[opened:]] == pytest.approx(
-        [0.02 * (opened + group - 1) + 0.003 for group in (6, 12, 18, 24) for _ in range(6)]
+        [0.02 * (opened + group - 1) + 0.003 for group in (12, 24, 36, 48) for _ in range(12)]
     )

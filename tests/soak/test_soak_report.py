@@ -18,7 +18,7 @@ from bin.soaking.findings import PROMISES, Findings
 from bin.soaking.outcome import Order, Outcome, percentile, summary
 from bin.soaking.plots import Line, plot
 from bin.soaking.report import _plots, write
-from bin.soaking.vitals import Sample, growth
+from bin.soaking.vitals import Sample, growth, weight
 
 
 def outcome(seed: int = 1, *, broken: bool = False, complete: bool = True) -> Outcome:
@@ -102,6 +102,14 @@ def test_growth_is_told_of_the_whole_span_and_single_looks_do_not_matter() -> No
     grown[3] = Sample(3, 20, 1, 1, 1)
     assert growth(grown) == pytest.approx(3.9, abs=0.2)
     assert growth(grown[:1]) == 0
+
+
+def test_what_the_soak_notes_is_weighed_with_all_that_it_holds() -> None:
+    one, two = Fault(1.0, "stall", 6.0, "x" * 1000), Fault(2.0, "stall", 7.0, "y" * 3000)
+    assert weight([one]) > 1000
+    assert weight([one, two]) - weight([one]) == pytest.approx(3000, abs=500)
+    assert weight([one], [one]) - weight([one]) < 100  # counted once
+    assert weight([Sample(1.0, 80.0, 1, 1, 1, {"reply": 0.123})]) < 2000  # and classes are not
 
 
 def test_latencies_stand_where_they_were_measured() -> None:

@@ -15,11 +15,12 @@ from actors.downlink import Downlink
 from actors.live.link import Link, LinkLost, Renewed
 from actors.live.session import Session
 from actors.live.signals import Handle
+from actors.live.wire import AUDIO_FRAME
 from actors.uplink import CONFIRMED_WITHIN, Uplink
 from pipeline.channels import Capacity, Edge, Inlet, Overflow
 from pipeline.errors import TransportLost
 from pipeline.events import Bus, Trouble
-from pipeline.messages import Interrupted, ReplyAudio, Say
+from pipeline.messages import Interrupted, ReplyAudio, Say, Voiced
 
 SOUND = b'{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/pcm;rate=24000","data":"AAA="}}]}}}'
 INTERRUPTED = b'{"serverContent":{"interrupted":true}}'
@@ -191,6 +192,49 @@ async def test_a_write_that_fails_late_does_not_lose_the_link_that_came_meanwhil
         ends.outlet("links").send_nowait(ends.link(second))
         await trio.sleep(2)
         assert second.sent == ['{"realtimeInput":{"text":"hello"}}']
+        nursery.cancel_scope.cancel("enough")
+
+
+async def test_while_a_write_stands_still_speech_waits_and_all_else_is_taken(ends: Ends) -> None:
+    goes_on = trio.Event()
+
+    class Still(FakeWire):
+        async def send(self, frame: str) -> None:
+            await goes_on.wait()
+            await super().send(frame)
+
+    wire = Still()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ends.uplink().run)
+        ends.outlet("links").send_nowait(ends.link(wire))
+        said = [Voiced(bytes([number, 0]), float(number), number) for number in range(30)]
+        for one in said:
+            ends.outlet("speech").send_nowait(one)
+            await trio.testing.wait_all_tasks_blocked()
+        ends.outlet("requests").send_nowait(Say("hello"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert (ends.edges["speech"].waiting, ends.edges["requests"].waiting, wire.sent) == (29, 0, [])
+        goes_on.set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert (ends.edges["speech"].waiting, len(wire.sent)) == (0, 31)
+        spoken = [frame for frame in wire.sent if "audio" in frame]
+        assert spoken == [AUDIO_FRAME % base64.b64encode(one.pcm).decode() for one in said]
+        nursery.cancel_scope.cancel("enough")
+
+
+async def test_without_a_link_speech_is_taken_and_once_no_more_can_come_requests_go_out(ends: Ends) -> None:
+    wire, speech = FakeWire(), ends.outlet("speech")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ends.uplink().run)
+        speech.send_nowait(Voiced(bytes(640), 0.0, 0))
+        await trio.testing.wait_all_tasks_blocked()
+        assert (ends.edges["speech"].waiting, ends.session.kept.end) == (0, 1)
+        speech.close()
+        ends.edges["speech"].close()
+        ends.outlet("links").send_nowait(ends.link(wire))
+        ends.outlet("requests").send_nowait(Say("hello"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert [*map(list, map(json.loads, wire.sent))] == [["realtimeInput"]] * 2
         nursery.cancel_scope.cancel("enough")
 
 
