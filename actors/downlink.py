@@ -7,7 +7,7 @@ import trio
 
 from actors.live.link import Link, LinkLost, Report
 from actors.live.session import Effect, Session
-from actors.live.signals import Signal
+from actors.live.signals import Interruption, Signal
 from actors.live.wire import decode
 from pipeline.actor import Shared
 from pipeline.channels import Inlet, Outlet
@@ -67,47 +67,52 @@ class Downlink:
                     link.wire.abort()
 
     async def _read(self, link: Link) -> None:
-        self._take(link, link.early)
+        await self._take(link, link.early)
         while True:
             try:
                 frame = await link.wire.receive()
             except TransportLost as lost:
                 self.reports.send_nowait(LinkLost(link.epoch, lost.code, lost.reason))
                 return
-            urgent = self._take(link, decode(frame))
+            await self._take(link, decode(frame))
             for more in link.wire.ready():
-                if urgent:
-                    await self._obeyed()
-                urgent = self._take(link, decode(more))
+                await self._take(link, decode(more))
 
-    @staticmethod
-    async def _obeyed() -> None:
-        """Has playback obey an interruption before what came behind it is looked at.
+    async def _take(self, link: Link, signals: Iterable[Signal]) -> None:
+        """Acts on these, in order; cancellation waits meanwhile."""
+        for signal in signals:
+            now = trio.current_time()
+            word = Interrupted(self.session.turn, now) if isinstance(signal, Interruption) else None
+            if word is not None and self._current(link):
+                await self._obeyed(word)
+            if not self._current(link):
+                break
+            effects = self.session.receive(signal, now)
+            fitting = [effect for effect in effects if effect != word and self._fits(effect)]
+            route(fitting, self.bus, self.reply, self.control, self.calls, self.reports)
+
+    def _current(self, link: Link) -> bool:
+        """Whether the session has not moved on to another link, so that this one is only being emptied."""
+        return link.epoch == self.session.epoch and self.session.linked
+
+    async def _obeyed(self, word: Interrupted) -> None:
+        """Has playback obey an interruption before anything else is made of it, or of what came behind it.
 
         Two turns of the loop: in the first one it is a matter of chance who is before whom.
         """
+        self.control.send_nowait(word)
         for _ in range(2):
-            await trio.lowlevel.checkpoint()
+            await trio.lowlevel.cancel_shielded_checkpoint()
 
-    def _take(self, link: Link, signals: Iterable[Signal]) -> bool:
-        """Acts on these; tells whether there was an interruption among them."""
-        urgent = False
-        for signal in signals:
-            if link.epoch != self.session.epoch or not self.session.linked:
-                break  # the session has moved on to another link; this one is only being emptied
-            effects = self.session.receive(signal, trio.current_time())
-            fitting = [effect for effect in effects if not isinstance(effect, ReplyAudio) or self._fits(effect)]
-            route(fitting, self.bus, self.reply, self.control, self.calls, self.reports)
-            urgent = urgent or any(isinstance(effect, Interrupted) for effect in effects)
-        return urgent
-
-    def _fits(self, audio: ReplyAudio) -> bool:
-        """Whether the reply's edge has room; a reply that has outgrown it is ended, once."""
-        if audio.turn == self._overlong:
-            return False
-        if self.reply.fits(audio):
+    def _fits(self, effect: Effect) -> bool:
+        """Whether its edge has room, which only a reply may outgrow; such a reply is ended, once."""
+        if not isinstance(effect, ReplyAudio):
             return True
-        self._overlong = audio.turn
-        self.control.send_nowait(Interrupted(audio.turn, trio.current_time(), "failed"))
+        if effect.turn == self._overlong:
+            return False
+        if self.reply.fits(effect):
+            return True
+        self._overlong = effect.turn
+        self.control.send_nowait(Interrupted(effect.turn, trio.current_time(), "failed"))
         self.bus.publish(Trouble("a reply is longer than edges.reply holds", "overlong", "its rest is skipped"))
         return False

@@ -198,27 +198,31 @@ class PlayRing:
         begin = position % len(self._buffer)
         first = min(len(out), len(self._buffer) - begin)
         out[:first] = self._buffer[begin : begin + first]
-        out[first:] = self._buffer[: len(out) - first]
+        if first < len(out):
+            out[first:] = self._buffer[: len(out) - first]
 
     def _get(self, position: int, count: int) -> Samples:
         out = np.empty(count, np.int16)
         self._copy(position, out)
         return out
 
-    def _put(self, position: int, samples: Samples) -> None:
+    def _put(self, position: int, samples: Samples | NDArray[np.float64]) -> None:
         begin = position % len(self._buffer)
         first = min(len(samples), len(self._buffer) - begin)
         self._buffer[begin : begin + first] = samples[:first]
-        self._buffer[: len(samples) - first] = samples[first:]
+        if first < len(samples):
+            self._buffer[: len(samples) - first] = samples[first:]
 
     def _bake_fade(self, length: int) -> None:
         """Lowers what is buffered, and adds what the fade has to make up, where that is not silence."""
         ramp = _falling(length)
         sound = self._get(self._read, self.buffered)
-        self._put(self._read, np.rint(sound * ramp[: len(sound)]).astype(np.int16))
+        self._put(self._read, np.rint(sound * ramp[: len(sound)]))
+        if len(sound) == length:
+            return
         tail = float(sound[-1] if len(sound) else self._last) * ramp[len(sound) :]
         if tail.any():
-            self._put(self._written, np.rint(tail).astype(np.int16))
+            self._put(self._written, np.rint(tail))
             self._fillers.append((self._written, self._written + len(tail)))
             self._written += len(tail)
 
