@@ -12,7 +12,7 @@ import trio
 from actors.audio.engines import Ear, Engine
 from actors.audio.engines.energy import Energy as EnergyEngine
 from actors.audio.engines.resting import Resting
-from actors.audio.gate import HEARD_TOGETHER, Gate, GateSettings
+from actors.audio.gate import HEARD_TOGETHER, MOST_UNHEARD, Gate, GateSettings
 from actors.audio.timeline import Timeline
 from pipeline.actor import Shared, section
 from pipeline.channels import Inlet, Outlet
@@ -24,6 +24,8 @@ from pipeline.settings import Within
 SLACK = 1e-9  # seconds: lengths are sums of floats
 WIRED_WITHIN = 0.003  # seconds in which what the gate hands on is on the wire, where there is a link and it is not full
 ECHO_TAIL = 0.25  # seconds after the speaker has gone quiet in which a room still answers
+
+_TURN: trio.lowlevel.RunVar[trio.Lock] = trio.lowlevel.RunVar("whose turn it is to hear")
 
 Milliseconds = Annotated[float, Within(0, 60_000)]
 
@@ -50,6 +52,7 @@ class _Vad:
     pre_roll_ms: Milliseconds = 300.0
     end_ms: Milliseconds = 400.0
     hangover_ms: Milliseconds = 1500.0
+    _behind: bool = attrs.field(default=False, init=False)  # with hearing what was let through
 
     def __attrs_post_init__(self) -> None:
         self.gate.turns = "local" if self.room.get("turns") == "local" else "server"
@@ -85,18 +88,29 @@ class _Vad:
         """Hands on a block that goes through anyway, before it is heard; several are heard in a row, which costs less.
 
         Most of what a network costs is the way of its weights to the processor. It takes that for milliseconds, so the
-        block is first given the time to get onto the wire.
+        block is first given the time to get onto the wire, and one that comes meanwhile is handed on at once.
         """
         await self._give([self.gate.let_through(block, trio.current_time())])
-        if self.gate.unheard >= HEARD_TOGETHER - SLACK:
+        if self.gate.unheard >= HEARD_TOGETHER - SLACK and not self._behind:
             await trio.sleep(WIRED_WITHIN)
-            await self._catch_up(ear)
+            self._behind = True
+        while self._behind and not (self.captured.waiting and self.gate.unheard < MOST_UNHEARD):
+            await self._hear_one(ear)
 
     async def _catch_up(self, ear: Ear) -> None:
-        """Hears what was let through, one block after the other, so that others come in between."""
+        """Hears all that was let through."""
         while self.gate.unheard:
-            await self._give(self.gate.judge(ear.hear))
-            await trio.lowlevel.checkpoint()
+            await self._hear_one(ear)
+
+    async def _hear_one(self, ear: Ear) -> None:
+        """Hears the oldest block that was let through. Of all conversations in this loop one does so in a turn of it.
+
+        So many of them do not hold up each other's speech for longer than a network takes for a frame.
+        """
+        async with _hearing():
+            marks = self.gate.judge(ear.hear)
+        await self._give(marks)
+        self._behind = bool(self.gate.unheard)
 
     async def _give(self, items: Iterable[Uttered]) -> None:
         for item in items:
@@ -162,6 +176,15 @@ class WebRTC(_Vad):
 
     def _engine(self) -> Engine:
         return _webrtc(self.aggressiveness)
+
+
+def _hearing() -> trio.Lock:
+    """Gives the lock that all conversations of this loop share."""
+    try:
+        return _TURN.get()
+    except LookupError:
+        _TURN.set(trio.Lock())
+        return _TURN.get()
 
 
 def _webrtc(aggressiveness: Literal[0, 1, 2, 3]) -> Engine:

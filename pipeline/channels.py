@@ -291,6 +291,11 @@ class Inlet(_End, Generic[T]):
         self.edge.took(message)
         return message
 
+    @property
+    def waiting(self) -> int:
+        """How many messages there are to be taken at once."""
+        return 0 if self.edge is None else self.edge.waiting
+
     def ready(self, most: int) -> Iterator[T]:
         """Takes what is there already, one when it is asked for and `most` at most, without a checkpoint."""
         with suppress(trio.WouldBlock, trio.EndOfChannel):

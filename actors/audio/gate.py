@@ -14,7 +14,8 @@ import attrs
 
 from pipeline.messages import Audible, Captured, SpeechEnded, SpeechStarted, StreamEnded, Uttered, Voiced
 
-HEARD_TOGETHER = 0.24  # seconds of speech that may go through before they are heard; the end is told so much later
+HEARD_TOGETHER = 0.24  # seconds of speech that go through before they are heard
+MOST_UNHEARD = 0.48  # seconds of it that may have gone through; the end is told so much later
 
 
 @attrs.frozen
@@ -59,7 +60,7 @@ class Gate:
 
         Not in local turns, where the service waits for the end that is heard here.
         """
-        lasts = self.settings.hangover_ms - self.settings.end_ms >= 1000 * HEARD_TOGETHER
+        lasts = self.settings.hangover_ms - self.settings.end_ms >= 1000 * MOST_UNHEARD
         return self.speaking and self.turns == "server" and lasts
 
     @property
@@ -79,7 +80,7 @@ class Gate:
         return self._open()
 
     def let_through(self, block: Captured, now: float | None = None) -> Voiced:
-        """Takes the next block unheard, at the time `now`, while the gate is `sure`; up to `HEARD_TOGETHER` of them."""
+        """Takes the next block unheard, at the time `now`, while the gate is `sure`; up to `MOST_UNHEARD` of them."""
         self._through.append((block, now))
         return _voiced(block)
 

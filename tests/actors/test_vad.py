@@ -1,8 +1,11 @@
 """The VAD actor: a gate that was open is shut in the end, whoever feeds it and whichever incarnation does."""
 
 import sys
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 import trio
 
@@ -88,29 +91,93 @@ async def test_where_silero_has_no_build_another_detector_listens_and_says_so(
     assert "WebRTC" in notices[0]
 
 
+@attrs.define
+class Rig:
+    """A gate whose engine calls `hears` with each block it hears; and the edges around it."""
+
+    hears: Callable[[], None] = lambda: None
+    captured: Edge[Captured] = attrs.field(factory=lambda: Edge("captured", Capacity(1000, "items"), Overflow.FAIL))
+    speech: Edge[Uttered] = attrs.field(factory=lambda: Edge("speech", Capacity(1000, "items"), Overflow.FAIL))
+
+    def actor(self) -> Energy:
+        hears = self.hears
+
+        class Noting(EnergyEngine):
+            def probability(self, frame: bytes) -> float:
+                hears()
+                return super().probability(frame)
+
+        class Noted(Energy):
+            def _engine(self) -> Engine:
+                return Noting()
+
+        timeline = Timeline(Bus())
+        return Noted(
+            captured=self.captured.inlet(), audible=Inlet(None, None), speech=self.speech.outlet(),
+            duck=Outlet(None, None), timeline=timeline, gate=Gate(), bus=timeline.bus,
+            room={"turns": "server", "duplex": "full"},
+        )  # fmt: skip
+
+
+async def test_what_comes_while_the_gate_hears_is_handed_on_before_it_hears_more(autojump_clock: object) -> None:
+    rig = Rig()
+    outlet = rig.captured.outlet()
+    given = iter(blocks(20, LOUD, 100))
+    seen: list[tuple[int, int]] = []
+
+    def hears() -> None:
+        seen.append((rig.captured.counters.sent, rig.speech.counters.sent))
+        if len(seen) > 30:  # the gate is open, and hears what it let through
+            outlet.send_nowait(next(given))
+
+    rig.hears = hears
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(rig.actor().run)
+        for block in [*blocks(0, QUIET, 20), *(next(given) for _ in range(30))]:
+            outlet.send_nowait(block)
+            await trio.sleep(0.02)
+        nursery.cancel_scope.cancel("enough was said")
+    late = [came - passed for came, passed in seen[31:]]
+    assert set(late) == {late[0]}
+    assert seen[-1][0] > 60
+
+
+async def test_of_many_conversations_one_hears_in_a_turn_of_the_loop(autojump_clock: object) -> None:
+    turns: list[int] = []
+
+    class Turns(trio.abc.Instrument):
+        number = 0
+
+        def before_io_wait(self, timeout: float) -> None:  # noqa: ARG002 - as Trio calls it
+            self.number += 1
+
+    loop = Turns()
+    rigs = [Rig(lambda: turns.append(loop.number)) for _ in range(5)]
+    trio.lowlevel.add_instrument(loop)
+    async with trio.open_nursery() as nursery:
+        for rig in rigs:
+            nursery.start_soon(rig.actor().run)
+        outlets = [rig.captured.outlet() for rig in rigs]
+        for number, block in enumerate(blocks(0, QUIET, 20) + blocks(20, LOUD, 100)):
+            for outlet in outlets:
+                outlet.send_nowait(block)
+            if number == 30:  # all of them are open
+                turns.clear()
+            await trio.sleep(0.02)
+        nursery.cancel_scope.cancel("enough was said")
+    trio.lowlevel.remove_instrument(loop)
+    assert len(turns) > 300
+    assert max(Counter(turns).values()) == 1
+
+
 async def test_while_someone_speaks_blocks_are_on_their_way_before_they_are_heard(autojump_clock: object) -> None:
     """Twelve in a row are heard, 240 ms of them, and 3 ms after the last one was handed on."""
-    captured: Edge[Captured] = Edge("captured", Capacity(1000, "items"), Overflow.FAIL)
-    speech: Edge[Uttered] = Edge("speech", Capacity(1000, "items"), Overflow.FAIL)
     heard: list[tuple[float, int]] = []
-
-    class Noting(EnergyEngine):
-        def probability(self, frame: bytes) -> float:
-            heard.append((trio.current_time() - began, speech.counters.sent))
-            return super().probability(frame)
-
-    class Noted(Energy):
-        def _engine(self) -> Engine:
-            return Noting()
-
-    timeline, outlet = Timeline(Bus()), captured.outlet()
-    actor = Noted(
-        captured=captured.inlet(), audible=Inlet(None, None), speech=speech.outlet(), duck=Outlet(None, None),
-        timeline=timeline, gate=Gate(), bus=timeline.bus, room={"turns": "server", "duplex": "full"},
-    )  # fmt: skip
+    rig = Rig(lambda: heard.append((trio.current_time() - began, rig.speech.counters.sent)))
+    outlet = rig.captured.outlet()
     began = trio.current_time()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(actor.run)
+        nursery.start_soon(rig.actor().run)
         for block in blocks(0, QUIET, 20) + blocks(20, LOUD, 51):
             outlet.send_nowait(block)
             await trio.sleep(0.02)
