@@ -12,7 +12,7 @@ import trio
 from actors.audio.engines import Ear, Engine
 from actors.audio.engines.energy import Energy as EnergyEngine
 from actors.audio.engines.resting import Resting
-from actors.audio.gate import HEARD_TOGETHER, MOST_UNHEARD, Gate, GateSettings
+from actors.audio.gate import HEARD_TOGETHER, MOST_UNHEARD, SLACK, Gate, GateSettings
 from actors.audio.timeline import Timeline
 from pipeline.actor import Shared, section
 from pipeline.channels import Inlet, Outlet
@@ -21,7 +21,6 @@ from pipeline.events import Bus, Notice, UserEnded, UserStarted
 from pipeline.messages import INPUT_RATE, Audible, Captured, Duck, SpeechEnded, SpeechStarted, Uttered, Voiced
 from pipeline.settings import Within
 
-SLACK = 1e-9  # seconds: lengths are sums of floats
 WIRED_WITHIN = 0.003  # seconds in which what the gate hands on is on the wire, where there is a link and it is not full
 ECHO_TAIL = 0.25  # seconds after the speaker has gone quiet in which a room still answers
 

@@ -18,6 +18,9 @@ HEARD_TOGETHER = 0.24  # seconds of speech that go through before they are heard
 MOST_UNHEARD = 0.48  # seconds of it that may have gone through; the end is told so much later
 
 
+SLACK = 1e-9  # seconds: lengths are sums of floats
+
+
 @attrs.frozen
 class GateSettings:
     """When speech begins and ends; all times in milliseconds, the threshold a probability.
@@ -46,8 +49,10 @@ class Gate:
     speaking: bool = attrs.field(default=False, init=False)
     open: bool = attrs.field(default=False, init=False)
     muted: bool = attrs.field(default=False, init=False)
+    unheard: float = attrs.field(default=0.0, init=False)
     speaker: Audible = attrs.field(default=Audible(sounding=False, at=-math.inf), init=False)
     _before: deque[Captured] = attrs.field(factory=deque, init=False)
+    _held: float = attrs.field(default=0.0, init=False)  # seconds of that
     _run: float = attrs.field(default=0.0, init=False)
     _quiet: float = attrs.field(default=0.0, init=False)
     _last_speech: Captured | None = attrs.field(default=None, init=False)
@@ -63,11 +68,6 @@ class Gate:
         lasts = self.settings.hangover_ms - self.settings.end_ms >= 1000 * MOST_UNHEARD
         return self.speaking and self.turns == "server" and lasts
 
-    @property
-    def unheard(self) -> float:
-        """Seconds that were let through and are yet to be judged."""
-        return sum(block.seconds for block, _ in self._through)
-
     def push(self, block: Captured, probability: float, now: float | None = None) -> list[Uttered]:
         """Takes the next block, at the time `now`, and gives what goes through, in order."""
         self._hear(block, probability, now)
@@ -82,6 +82,7 @@ class Gate:
     def let_through(self, block: Captured, now: float | None = None) -> Voiced:
         """Takes the next block unheard, at the time `now`, while the gate is `sure`; up to `MOST_UNHEARD` of them."""
         self._through.append((block, now))
+        self.unheard += block.seconds
         return _voiced(block)
 
     def judge(self, hear: Callable[[bytes], float]) -> list[Uttered]:
@@ -89,14 +90,15 @@ class Gate:
         if not self._through:
             return []
         block, at = self._through.popleft()
+        self.unheard = self.unheard - block.seconds if self._through else 0.0
         self._hear(block, hear(block.pcm), at)
         return [*self._resumed(block), *self._end(at)]
 
     def shut(self) -> list[Uttered]:
         """Ends speech and stream at once, and forgets pre-roll and the unheard: what follows is not for the service."""
-        self._before.clear()
+        self._forget()
         self._through.clear()
-        self._run = 0.0
+        self.unheard = self._run = 0.0
         out = self._speech_ended() if self.speaking else []
         if self.open:
             self.open = False
@@ -123,10 +125,10 @@ class Gate:
     def _open(self) -> list[Uttered]:
         self.open = self.speaking = True
         first = self._before[0]
-        lead = sum(block.seconds for block in self._before) - self._run / 1000
+        lead = self._held - self._run / 1000
         out: list[Uttered] = [SpeechStarted(first.at + lead, first.position)]
         out += map(_voiced, self._before)
-        self._before.clear()
+        self._forget()
         return out
 
     def _end(self, now: float | None) -> list[Uttered]:
@@ -149,10 +151,14 @@ class Gate:
 
     def _remember(self, block: Captured) -> None:
         self._before.append(block)
-        held = sum(one.seconds for one in self._before)
+        self._held += block.seconds
         longest = (self.settings.pre_roll_ms + self.settings.start_ms) / 1000
-        while held - self._before[0].seconds >= longest - 1e-9:
-            held -= self._before.popleft().seconds
+        while self._held - self._before[0].seconds >= longest - SLACK:
+            self._held -= self._before.popleft().seconds
+
+    def _forget(self) -> None:
+        self._before.clear()
+        self._held = 0.0
 
 
 def _voiced(block: Captured) -> Voiced:
