@@ -12,7 +12,6 @@ from pipeline.errors import TransportLost
 from pipeline.events import Bus, Event
 from pipeline.messages import Request, ToolAnswer, Uttered
 
-BEHIND = 100  # items of speech that are taken between two writes
 CONFIRMED_WITHIN = 60.0  # seconds; a far end that takes longer does not tell, and a line so slow is broken
 
 
@@ -74,8 +73,8 @@ class Uplink:
 
     async def _write(self, nursery: trio.Nursery) -> None:
         while True:
-            for item in self.speech.ready(BEHIND):
-                self._tell(self.session.hear(item))
+            for _ in range(self.speech.waiting):
+                self._tell(self.session.hear(self.speech.receive_nowait()))
             link = self._link
             command = self.session.next_command() if link and link.epoch == self.session.epoch else None
             if link is not None and link is not self._asked and self._unconfirmed(link):

@@ -215,16 +215,25 @@ class PlayRing:
 
     def _bake_fade(self, length: int) -> None:
         """Lowers what is buffered, and adds what the fade has to make up, where that is not silence."""
-        ramp = _falling(length)
-        sound = self._get(self._read, self.buffered)
-        self._put(self._read, np.rint(sound * ramp[: len(sound)]))
-        if len(sound) == length:
+        ramp, sound = _falling(length), self.buffered
+        last = int(self._buffer[(self._written - 1) % len(self._buffer)]) if sound else self._last
+        first = min(sound, len(self._buffer) - self._read % len(self._buffer))
+        self._lower(self._read, ramp[:first])
+        if first < sound:
+            self._lower(self._read + first, ramp[first:sound])
+        if sound == length:
             return
-        tail = float(sound[-1] if len(sound) else self._last) * ramp[len(sound) :]
+        tail = last * ramp[sound:]
         if tail.any():
             self._put(self._written, np.rint(tail))
             self._fillers.append((self._written, self._written + len(tail)))
             self._written += len(tail)
+
+    def _lower(self, position: int, ramp: NDArray[np.float64]) -> None:
+        """Multiplies what lies there in one piece, where it lies: an interruption waits for it."""
+        begin = position % len(self._buffer)
+        part = self._buffer[begin : begin + len(ramp)]
+        np.rint(part * ramp, out=part, casting="unsafe")
 
     def _real(self, start: int, end: int) -> int:
         """Counts the samples between two positions that were written, and not made up by a fade."""
