@@ -7,7 +7,7 @@ import trio
 
 from actors.live.link import Link, LinkLost, Report
 from actors.live.session import Effect, Session
-from actors.live.signals import Interruption, Signal
+from actors.live.signals import Signal
 from actors.live.wire import decode
 from pipeline.actor import Shared
 from pipeline.channels import Inlet, Outlet
@@ -81,14 +81,15 @@ class Downlink:
     async def _take(self, link: Link, signals: Iterable[Signal]) -> None:
         """Acts on these, in order; cancellation waits meanwhile."""
         for signal in signals:
-            now = trio.current_time()
-            word = Interrupted(self.session.turn, now) if isinstance(signal, Interruption) else None
-            if word is not None and self._current(link):
-                await self._obeyed(word)
             if not self._current(link):
                 break
-            effects = self.session.receive(signal, now)
-            fitting = [effect for effect in effects if effect != word and self._fits(effect)]
+            effects = self.session.receive(signal, trio.current_time())
+            if effects and isinstance(effects[0], Interrupted):
+                await self._obeyed(effects[0])
+                if not self._current(link):
+                    break  # whoever has moved the session on has told of it
+                effects = effects[1:]
+            fitting = [effect for effect in effects if self._fits(effect)]
             route(fitting, self.bus, self.reply, self.control, self.calls, self.reports)
 
     def _current(self, link: Link) -> bool:

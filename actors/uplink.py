@@ -12,6 +12,7 @@ from pipeline.errors import TransportLost
 from pipeline.events import Bus, Event
 from pipeline.messages import Request, ToolAnswer, Uttered
 
+MOMENT = 1.0  # seconds
 CONFIRMED_WITHIN = 60.0  # seconds; a far end that takes longer does not tell, and a line so slow is broken
 
 
@@ -19,9 +20,9 @@ CONFIRMED_WITHIN = 60.0  # seconds; a far end that takes longer does not tell, a
 class Uplink:
     """Takes speech, requests and tool answers into the session, and writes what the session wants on the wire.
 
-    While the link is down all of it is taken, so the edges stay short. Speech is taken by who writes it, which saves it
-    a step: it waits in its edge while a write stands still, for as long as the wire gives a write. Cancellation breaks
-    the link, because nobody would write on it any more; its owner then makes another.
+    Taking waits for writing no longer than a moment, so the edges stay short while the link is down or stands still.
+    Speech is taken by who writes it, which saves it a step, and where that takes longer by who looks after it.
+    Cancellation breaks the link, because nobody would write on it any more; its owner then makes another.
     """
 
     speech: Inlet[Uttered]
@@ -39,6 +40,7 @@ class Uplink:
         """Runs until cancelled."""
         try:
             async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._look_after)
                 nursery.start_soon(self._ask)
                 nursery.start_soon(self._answer)
                 nursery.start_soon(self._relink)
@@ -47,8 +49,19 @@ class Uplink:
             if self._link is not None:
                 self._link.wire.abort()
 
+    async def _look_after(self) -> None:
+        """Takes what was said during a write that stands still."""
+        while True:
+            await trio.sleep(MOMENT)
+            self._take_speech()
+
+    def _take_speech(self) -> None:
+        for _ in range(self.speech.waiting):
+            self._tell(self.session.hear(self.speech.receive_nowait()))
+
     async def _ask(self) -> None:
         async for request in self.requests:
+            self._take_speech()  # which was said before
             self._tell(self.session.hear(request))
             self._write_now()
 
@@ -73,8 +86,8 @@ class Uplink:
 
     async def _write(self, nursery: trio.Nursery) -> None:
         while True:
-            for _ in range(self.speech.waiting):
-                self._tell(self.session.hear(self.speech.receive_nowait()))
+            await trio.lowlevel.checkpoint_if_cancelled()  # a write is none, where one follows the other
+            self._take_speech()
             link = self._link
             command = self.session.next_command() if link and link.epoch == self.session.epoch else None
             if link is not None and link is not self._asked and self._unconfirmed(link):

@@ -90,7 +90,7 @@ class _Vad:
         block is first given the time to get onto the wire, and one that comes meanwhile is handed on at once.
         """
         await self._give([self.gate.let_through(block, trio.current_time())])
-        if self.gate.unheard >= HEARD_TOGETHER - SLACK and not self._behind:
+        if (self.gate.ending or self.gate.unheard >= HEARD_TOGETHER - SLACK) and not self._behind:
             await trio.sleep(WIRED_WITHIN)
             self._behind = True
         while self._behind and not (self.captured.waiting and self.gate.unheard < MOST_UNHEARD):

@@ -14,10 +14,8 @@ import attrs
 
 from pipeline.messages import Audible, Captured, SpeechEnded, SpeechStarted, StreamEnded, Uttered, Voiced
 
-HEARD_TOGETHER = 0.24  # seconds of speech that go through before they are heard
-MOST_UNHEARD = 0.48  # seconds of it that may have gone through; the end is told so much later
-
-
+HEARD_TOGETHER = 0.12  # seconds of speech that go through before they are heard
+MOST_UNHEARD = 0.24  # seconds of it that may have gone through where others hear; the end is told so much later
 SLACK = 1e-9  # seconds: lengths are sums of floats
 
 
@@ -67,6 +65,11 @@ class Gate:
         """
         lasts = self.settings.hangover_ms - self.settings.end_ms >= 1000 * MOST_UNHEARD
         return self.speaking and self.turns == "server" and lasts
+
+    @property
+    def ending(self) -> bool:
+        """Whether the end of speech may lie in what is unheard: what comes is then to be heard as it comes."""
+        return self._quiet >= self.settings.end_ms - 1000 * HEARD_TOGETHER
 
     def push(self, block: Captured, probability: float, now: float | None = None) -> list[Uttered]:
         """Takes the next block, at the time `now`, and gives what goes through, in order."""
@@ -153,7 +156,7 @@ class Gate:
         self._before.append(block)
         self._held += block.seconds
         longest = (self.settings.pre_roll_ms + self.settings.start_ms) / 1000
-        while self._held - self._before[0].seconds >= longest - SLACK:
+        while len(self._before) > 1 and self._held - self._before[0].seconds >= longest - SLACK:
             self._held -= self._before.popleft().seconds
 
     def _forget(self) -> None:

@@ -142,6 +142,23 @@ async def test_what_comes_while_the_gate_hears_is_handed_on_before_it_hears_more
     assert seen[-1][0] > 60
 
 
+@pytest.mark.parametrize("spoken", range(40, 50))
+async def test_the_end_of_speech_is_told_when_it_is_due_however_much_is_heard_together(
+    autojump_clock: object, spoken: int
+) -> None:
+    rig, told = Rig(), list[float]()
+    rig.speech.tap = lambda item: told.append(trio.current_time()) if isinstance(item, SpeechEnded) else None
+    outlet, last = rig.captured.outlet(), 0.0
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(rig.actor().run)
+        for number, block in enumerate([*blocks(0, QUIET, 20), *blocks(20, LOUD, spoken), *blocks(20, QUIET, 50)]):
+            last = trio.current_time() if number == 20 + spoken - 1 else last
+            outlet.send_nowait(block)
+            await trio.sleep(0.02)
+        nursery.cancel_scope.cancel("enough was said")
+    assert [at - last for at in told] == [pytest.approx(0.4, abs=0.004)]
+
+
 async def test_of_many_conversations_one_hears_in_a_turn_of_the_loop(autojump_clock: object) -> None:
     turns: list[int] = []
 
@@ -171,20 +188,20 @@ async def test_of_many_conversations_one_hears_in_a_turn_of_the_loop(autojump_cl
 
 
 async def test_while_someone_speaks_blocks_are_on_their_way_before_they_are_heard(autojump_clock: object) -> None:
-    """Twelve in a row are heard, 240 ms of them, and 3 ms after the last one was handed on."""
+    """Six in a row are heard, 120 ms of them, and 3 ms after the last one was handed on."""
     heard: list[tuple[float, int]] = []
     rig = Rig(lambda: heard.append((trio.current_time() - began, rig.speech.counters.sent)))
     outlet = rig.captured.outlet()
     began = trio.current_time()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(rig.actor().run)
-        for block in blocks(0, QUIET, 20) + blocks(20, LOUD, 51):
+        for block in blocks(0, QUIET, 20) + blocks(20, LOUD, 27):
             outlet.send_nowait(block)
             await trio.sleep(0.02)
         nursery.cancel_scope.cancel("enough was said")
     opened = 23  # the third loud one; with it go the mark, and the 18 blocks of pre-roll and start
     assert [sent for _, sent in heard[:opened]] == [0] * opened
-    assert [sent for _, sent in heard[opened:]] == [19 + group for group in (12, 24, 36, 48) for _ in range(12)]
+    assert [sent for _, sent in heard[opened:]] == [19 + group for group in (6, 12, 18, 24) for _ in range(6)]
     assert [at for at, _ in heard[opened:]] == pytest.approx(
-        [0.02 * (opened + group - 1) + 0.003 for group in (12, 24, 36, 48) for _ in range(12)]
+        [0.02 * (opened + group - 1) + 0.003 for group in (6, 12, 18, 24) for _ in range(6)]
     )

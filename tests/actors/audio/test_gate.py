@@ -140,7 +140,7 @@ def caught_up(gate: Gate, hear: Callable[[bytes], float]) -> list[Uttered]:
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from([0.0, 1.0]), st.integers(1, 60)), max_size=12), st.integers(1, 6),
+    st.lists(st.tuples(st.sampled_from([0.0, 1.0]), st.integers(1, 60)), max_size=12), st.integers(1, 12),
     st.sampled_from(["server", "local"]),
 )  # fmt: skip
 def test_what_is_judged_later_gives_the_same_sound_and_the_same_marks(
@@ -151,6 +151,11 @@ def test_what_is_judged_later_gives_the_same_sound_and_the_same_marks(
     later = unheard(Gate(turns), probabilities, together)
     assert [item for item in later if isinstance(item, Voiced)] == [i for i in at_once if isinstance(i, Voiced)]
     assert [item for item in later if not isinstance(item, Voiced)] == [i for i in at_once if not isinstance(i, Voiced)]
+
+
+def test_a_gate_without_a_start_or_a_pre_roll_opens_with_the_first_speech() -> None:
+    gate = Gate("server", GateSettings(start_ms=0, pre_roll_ms=0))
+    assert [type(item) for item in passed(gate, [0.9] * 3)] == [SpeechStarted, Voiced, Voiced, Voiced]
 
 
 def test_a_gate_is_sure_only_while_someone_speaks_and_it_lasts() -> None:

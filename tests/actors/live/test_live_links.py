@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from actors.downlink import Downlink
+from actors.downlink import Downlink, route
 from actors.live.link import Link, LinkLost, Renewed
 from actors.live.session import Session
 from actors.live.signals import Handle
@@ -19,8 +19,8 @@ from actors.live.wire import AUDIO_FRAME
 from actors.uplink import CONFIRMED_WITHIN, Uplink
 from pipeline.channels import Capacity, Edge, Inlet, Overflow
 from pipeline.errors import TransportLost
-from pipeline.events import Bus, Trouble
-from pipeline.messages import Interrupted, ReplyAudio, Say, Voiced
+from pipeline.events import Bus, SessionStateChanged, Trouble
+from pipeline.messages import Interrupted, ReplyAudio, ReplyEnded, Say, Voiced
 
 SOUND = b'{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/pcm;rate=24000","data":"AAA="}}]}}}'
 INTERRUPTED = b'{"serverContent":{"interrupted":true}}'
@@ -213,13 +213,63 @@ async def test_while_a_write_stands_still_speech_waits_and_all_else_is_taken(end
             await trio.testing.wait_all_tasks_blocked()
         ends.outlet("requests").send_nowait(Say("hello"))
         await trio.testing.wait_all_tasks_blocked()
-        assert (ends.edges["speech"].waiting, ends.edges["requests"].waiting, wire.sent) == (29, 0, [])
+        assert (ends.edges["speech"].waiting, ends.edges["requests"].waiting, wire.sent) == (0, 0, [])
         goes_on.set()
         await trio.testing.wait_all_tasks_blocked()
         assert (ends.edges["speech"].waiting, len(wire.sent)) == (0, 31)
-        spoken = [frame for frame in wire.sent if "audio" in frame]
-        assert spoken == [AUDIO_FRAME % base64.b64encode(one.pcm).decode() for one in said]
+        spoken = [AUDIO_FRAME % base64.b64encode(one.pcm).decode() for one in said]
+        assert wire.sent == [*spoken, '{"realtimeInput":{"text":"hello"}}']  # in the order in which they were said
         nursery.cancel_scope.cancel("enough")
+
+
+async def test_on_a_slow_line_the_uplink_ends_with_the_write_in_which_it_is_cancelled(
+    ends: Ends, autojump_clock: object
+) -> None:
+    class Slow(FakeWire):
+        async def send(self, frame: str) -> None:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(0.1)
+            self.sent.append(frame)
+
+    async def speak(outlet: Any) -> None:
+        for number in range(500):
+            outlet.send_nowait(Voiced(bytes(640), 0.02 * number, 320 * number))
+            await trio.sleep(0.02)
+
+    ends.edges["speech"] = Edge("speech", Capacity(1000, "items"), Overflow.FAIL)
+    wire = Slow()
+    ends.outlet("links").send_nowait(ends.link(wire))
+    async with trio.open_nursery() as speaking:
+        speaking.start_soon(speak, ends.outlet("speech"))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ends.uplink().run)
+            await trio.sleep(2)
+            nursery.cancel_scope.cancel("a restart")
+        assert (len(wire.sent), wire.aborted) == (pytest.approx(20, abs=1), True)
+        speaking.cancel_scope.cancel("enough")
+
+
+async def test_a_loss_in_the_moment_of_an_interruption_finds_the_session_interrupted(ends: Ends) -> None:
+    wire = FakeWire(deque([SOUND, INTERRUPTED]))
+    heard = ends.session.bus.subscribe()
+
+    async def lose(inlet: Inlet[Any]) -> None:
+        await inlet.receive()
+        route(ends.session.lost("gone", 0.0), ends.session.bus, *map(ends.outlet, ("reply", "control", "calls")))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lose, ends.inlet("control"))
+        ends.outlet("down").send_nowait(ends.link(wire))
+        nursery.start_soon(ends.downlink().run)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel("enough")
+    ends.session.bus.close()
+    states = [(event.from_, event.to) async for event in heard if isinstance(event, SessionStateChanged)]
+    assert states[-1] == ("INTERRUPTED", "DISCONNECTED")
+    reply = ends.inlet("reply")
+    said = [reply.receive_nowait() for _ in range(reply.waiting)]
+    assert [item.outcome for item in said if isinstance(item, ReplyEnded)] == ["interrupted"]
+    assert ends.edges["control"].waiting == 0
 
 
 async def test_without_a_link_speech_is_taken_and_once_no_more_can_come_requests_go_out(ends: Ends) -> None:
