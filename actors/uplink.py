@@ -34,7 +34,7 @@ class Uplink:
     bus: Bus
     _link: Link | None = attrs.field(default=None, init=False)
     _asked: Link | None = attrs.field(default=None, init=False)  # of which it is being learned what has arrived
-    _waiting: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)  # for speech, with nothing to write
+    _waiting: trio.CancelScope | None = attrs.field(default=None, init=False)  # of a writer with nothing to write
 
     async def run(self) -> None:
         """Runs until cancelled."""
@@ -56,8 +56,10 @@ class Uplink:
             self._take_speech()
 
     def _take_speech(self) -> None:
-        for _ in range(self.speech.waiting):
-            self._tell(self.session.hear(self.speech.receive_nowait()))
+        """Takes what waits, unless the writer waits for it: that may have been given the next of it already."""
+        if self._waiting is None:
+            for _ in range(self.speech.waiting):
+                self._tell(self.session.hear(self.speech.receive_nowait()))
 
     async def _ask(self) -> None:
         async for request in self.requests:
@@ -77,7 +79,8 @@ class Uplink:
 
     def _write_now(self) -> None:
         """Has the writer look for something to write, where it waits."""
-        self._waiting.cancel("there is something to write")
+        if self._waiting is not None:
+            self._waiting.cancel("there is something to write")
 
     def _tell(self, effects: tuple[object, ...]) -> None:
         for effect in effects:
@@ -94,8 +97,7 @@ class Uplink:
                 self._asked = link
                 nursery.start_soon(self._confirm, link)
             if link is None or command is None:
-                with trio.CancelScope() as self._waiting:
-                    self._tell(self.session.hear(await self._speech()))
+                await self._wait()
                 continue
             began = trio.current_time()
             try:
@@ -108,12 +110,14 @@ class Uplink:
             if link.epoch == self.session.epoch:
                 self.session.wrote(command, trio.current_time(), began)
 
-    async def _speech(self) -> Uttered:
-        """Waits for what is said next; for ever once nothing more will be."""
-        try:
-            return await self.speech.receive()
-        except trio.EndOfChannel:
-            await trio.sleep_forever()
+    async def _wait(self) -> None:
+        """Waits for what is said next and takes it, or for whatever else there is to write."""
+        with trio.CancelScope() as self._waiting:
+            try:
+                self._tell(self.session.hear(await self.speech.receive()))
+            except trio.EndOfChannel:
+                await trio.sleep_forever()
+        self._waiting = None
 
     def _unconfirmed(self, link: Link) -> bool:
         return link.epoch == self.session.epoch and self.session.kept.arrived < self.session.kept.said

@@ -222,6 +222,24 @@ async def test_while_a_write_stands_still_speech_waits_and_all_else_is_taken(end
         nursery.cancel_scope.cancel("enough")
 
 
+async def test_speech_keeps_its_order_whoever_else_comes_in_the_same_moment() -> None:
+    """Many times, because it is a matter of chance which of two tasks goes first."""
+    for _ in range(20):
+        ends, wire = Ends(), FakeWire()
+        ends.outlet("links").send_nowait(ends.link(wire))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ends.uplink().run)
+            await trio.testing.wait_all_tasks_blocked()
+            said = [Voiced(bytes([number, 0]), float(number), number) for number in range(3)]
+            for one in said:  # the first goes to the writer, which waits for it, and the others lie in the edge
+                ends.outlet("speech").send_nowait(one)
+            ends.outlet("requests").send_nowait(Say("hello"))
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel("enough")
+        spoken = [frame for frame in wire.sent if "audio" in frame]
+        assert spoken == [AUDIO_FRAME % base64.b64encode(one.pcm).decode() for one in said]
+
+
 async def test_on_a_slow_line_the_uplink_ends_with_the_write_in_which_it_is_cancelled(
     ends: Ends, autojump_clock: object
 ) -> None:
