@@ -15,6 +15,7 @@ from actors.microphone import Recording as Microphone
 from actors.playback import Discard
 from pipeline.events import PARTS, Capturing
 from pipeline.messages import Captured
+from tests.streams import Through
 
 Watching = Callable[..., Any]
 WITHIN = 5.0  # ms
@@ -32,24 +33,14 @@ async def get_time(place: str) -> dict[str, object]:
 
 
 @attrs.define(slots=False)
-class Slow(trio.abc.Stream):
+class Slow(Through):
     """A stream on which every write takes its time."""
 
-    inner: trio.abc.Stream
     write_ms: float
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         await trio.sleep(self.write_ms / 1000)
-        await self.inner.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self.inner.wait_send_all_might_not_block()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        return await self.inner.receive_some(max_bytes)
-
-    async def aclose(self) -> None:
-        await self.inner.aclose()
+        await self.stream.send_all(data)
 
 
 async def waterfall(watched: Watching, recording: str, **settings: Any) -> Any:

@@ -20,6 +20,7 @@ from actors.emulator.scenario import parse
 from actors.emulator.session import Entry, Snapshot
 from actors.emulator.tokens import Tokens
 from actors.emulator.turn import Prompt, Utterance
+from tests.streams import Through
 
 MANUAL = {"realtimeInputConfig": {"automaticActivityDetection": {"disabled": True}}}
 COMPRESSED = {"contextWindowCompression": {"slidingWindow": {}}}
@@ -107,26 +108,18 @@ def test_speech_that_waits_to_be_understood_is_bounded() -> None:
     assert len(prompt.sounds) == 50
 
 
-class Tap(trio.abc.Stream):
+@attrs.define(slots=False)
+class Tap(Through):
     """A stream whose far end takes bytes only while it is open, and nothing else."""
 
-    def __init__(self, stream: trio.abc.Stream) -> None:
-        self.stream = stream
-        self.open = trio.Event()
+    open: trio.Event = attrs.field(factory=trio.Event)
+
+    def __attrs_post_init__(self) -> None:
         self.open.set()
 
     async def send_all(self, data: Any) -> None:
         await self.open.wait()
         await self.stream.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self.stream.wait_send_all_might_not_block()
-
-    async def receive_some(self, max_bytes: int | None = None) -> Any:
-        return await self.stream.receive_some(max_bytes)
-
-    async def aclose(self) -> None:
-        await self.stream.aclose()
 
 
 async def tapped(world: Any, **fields: Any) -> tuple[Any, Tap]:

@@ -22,6 +22,7 @@ from actors.live.transport import Transport, connected
 from pipeline import events as e
 from pipeline import messages as m
 from pipeline.errors import TransportLost
+from tests.actors.live.ends import Ends
 
 MADE_UP_KEY = "no-real-key"
 ASKED = """
@@ -366,3 +367,9 @@ def answered() -> str:
 def interrupted() -> str:
     """The playbook of an answer that is cut short."""
     return INTERRUPTED
+
+
+@pytest.fixture
+def ends() -> Ends:
+    """Uplink and downlink, over a session of their own."""
+    return Ends()

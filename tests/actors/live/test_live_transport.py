@@ -14,6 +14,7 @@ from actors.live.dialling import ABNORMAL
 from actors.live.link import LARGEST, WRITE_DEADLINE
 from actors.live.transport import CLOSE_DEADLINE, Transport
 from pipeline.errors import TransportLost
+from tests.streams import Through
 
 Elapsed = Callable[[], float]
 
@@ -148,11 +149,10 @@ async def test_a_peer_that_vanishes_is_a_loss_without_a_code(
     assert elapsed() == 0
 
 
-@attrs.define
-class Dribble(trio.abc.Stream):
+@attrs.define(slots=False)
+class Dribble(Through):
     """A stream whose big writes stand still in the middle until they are let go on."""
 
-    stream: trio.abc.Stream
     go_on: trio.Event = attrs.field(factory=trio.Event)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -161,15 +161,6 @@ class Dribble(trio.abc.Stream):
         if half > 1000:
             await self.go_on.wait()
         await self.stream.send_all(bytes(data)[half:])
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self.stream.wait_send_all_might_not_block()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        return await self.stream.receive_some(max_bytes)
-
-    async def aclose(self) -> None:
-        await self.stream.aclose()
 
 
 async def test_a_cancelled_sender_leaves_whole_frames_only(autojump_clock: object, line: Any) -> None:

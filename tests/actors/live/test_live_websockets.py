@@ -14,6 +14,7 @@ from actors.live import by_websockets
 from actors.live.link import WRITE_DEADLINE, Opener
 from actors.live.transport import CLOSE_DEADLINE, Transport
 from pipeline.errors import TransportLost
+from tests.streams import Through
 
 HEADS = {"text": 0x1, "more": 0x0, "last": 0x80, "reserved": 0x83, "whole text": 0x81}
 
@@ -242,11 +243,10 @@ async def test_after_half_a_pong_nothing_is_written_and_the_link_is_lost(autojum
             await trio.sleep_forever()
 
 
-@attrs.define
-class Narrow(trio.abc.Stream):
+@attrs.define(slots=False)
+class Narrow(Through):
     """A stream that takes but the first byte of a write while it is shut."""
 
-    stream: trio.abc.Stream
     shut: bool = False
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -254,15 +254,6 @@ class Narrow(trio.abc.Stream):
         if self.shut:
             await trio.sleep_forever()
         await self.stream.send_all(bytes(data)[1:])
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self.stream.wait_send_all_might_not_block()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        return await self.stream.receive_some(max_bytes)
-
-    async def aclose(self) -> None:
-        await self.stream.aclose()
 
 
 async def test_a_message_of_endless_fragments_is_refused(autojump_clock: object, loss_of: Any, line: Any) -> None:
