@@ -31,6 +31,7 @@ from pipeline.environment import Environment
 from pipeline.errors import PlanError, Refused, TransportLost, first_error
 from pipeline.graph import load_name
 from pipeline.messages import CallNews, Reply, ReplyControl
+from pipeline.secrets import fingerprint
 from pipeline.settings import Within
 from tools.toolbox import Toolbox
 
@@ -274,7 +275,7 @@ class Connection:
         again = self._known or resumed
         self._known, self._linked_at, self._turn_at_link = True, now, self.session.turn
         lost_ms = self.session.kept.lost_ms
-        shown = self.session.shown_handle()
+        shown = fingerprint(self.session.handle) if self.session.handle else None
         replayed, effects = self.session.link(resumed=resumed)
         self._route(effects)
         link = Link(self.session.epoch, transport, tuple(early))

@@ -23,7 +23,7 @@ from actors.live.patience import Patience
 from actors.live.sources import Grounded
 from actors.live.state import Happening, State, after
 from actors.live.transcript import History
-from actors.live.underway import AtOutputRate, UnderWay
+from actors.live.underway import AtOutputRate, Left, UnderWay
 from actors.live.unknown import noticed
 from pipeline import events as e
 from pipeline.actor import section
@@ -45,7 +45,6 @@ from pipeline.messages import (
     ToolAnswer,
     Uttered,
 )
-from pipeline.secrets import fingerprint
 
 Effect = Reply | ReplyControl | CallNews | Report | e.Event
 
@@ -71,6 +70,7 @@ class Session:
     unrecognised: dict[str, int] = attrs.field(factory=dict, init=False)
     _first: deque[c.Command] = attrs.field(factory=deque, init=False)
     _reply: UnderWay | None = attrs.field(default=None, init=False)
+    _left: Left = attrs.field(factory=Left, init=False)
     _cut: bool = attrs.field(default=False, init=False)  # an interruption whose turnComplete is to come
     _told: bool = attrs.field(default=False, init=False)  # history was sent and no reply has begun since
     _marks: Marks = attrs.field(factory=Marks, init=False)
@@ -141,6 +141,7 @@ class Session:
             if isinstance(item, SpeechEnded):
                 self._marks.spoke(item)
                 self.patience.asked(item.at)
+                self._left.speak()
             if command is not None:
                 return command
             self.kept.advance(item)
@@ -159,6 +160,7 @@ class Session:
                 if not isinstance(self._item, Told):
                     self._typed = f"{self._typed} {command.text}"
                     self._marks.typed(began, now)
+                    self._left.speak()
                 self.patience.asked(now)
                 self.history.add("user", command.text, told=True)
             self._marks.wrote(self._item, began, now)
@@ -175,7 +177,7 @@ class Session:
     def _speech(self, signal: s.Speech, now: float) -> list[Effect]:
         if self._stale(now):
             return []
-        reply, effects = self._begin()
+        reply, effects = self._begin(now)
         reply.last, reply.generated = now, False
         self.calling.sounds()
         asked, reply.sounded = None if reply.sounded else self._marks.take(now), True
@@ -184,15 +186,16 @@ class Session:
     def _output_text(self, signal: s.OutputText, now: float) -> list[Effect]:
         if self._stale(now):
             return []
-        reply, effects = self._begin()
+        reply, effects = self._begin(now)
         reply.last = now
         self.history.add("model", signal.text)
         return [*effects, e.Transcript("model", signal.text, final=False, turn=self.turn)]
 
-    def _input_text(self, signal: s.InputText, _now: float) -> list[Effect]:
+    def _input_text(self, signal: s.InputText, now: float) -> list[Effect]:
         self.history.add("user", signal.text)
         later = not self._reply or self._reply.past  # else it is of what is being answered
-        return [e.Transcript("user", signal.text, final=False), Heard(signal.text, self.turn + later)]
+        cut = self._left.cut(now, heard=True)
+        return [*cut, e.Transcript("user", signal.text, final=False), Heard(signal.text, self.turn + later)]
 
     def _text(self, signal: s.Text, now: float) -> list[Effect]:
         return [] if signal.thought else self._output_text(s.OutputText(signal.text), now)
@@ -212,13 +215,13 @@ class Session:
             return [ReplyWhole(self.turn), *self._settle()]
         return []
 
-    def _turn_complete(self, signal: s.TurnComplete, _now: float) -> list[Effect]:
+    def _turn_complete(self, signal: s.TurnComplete, now: float) -> list[Effect]:
         if signal.status == "IN_PROGRESS" and not self._cut:
             return []
         if self._cut and not self._reply:  # it ends what was interrupted after its end, or before it began
             self._cut = False
             return [Settled(self.epoch)]
-        reply, effects = self._begin(over_an_interrupted=False)
+        reply, effects = self._begin(now, over_an_interrupted=False)
         outcome = "completed" if reply.interrupted_at is None else "interrupted"
         effects += [ReplyEnded(self.turn, outcome)]
         if signal.reason and signal.reason != "TURN_COMPLETE_REASON_UNSPECIFIED":
@@ -234,7 +237,7 @@ class Session:
         return effects
 
     def _calls(self, signal: s.Calls, now: float) -> list[Effect]:
-        effects = [] if self._stale(now) else self._begin()[1]
+        effects = [] if self._stale(now) else self._begin(now)[1]
         self._marks.called(now)
         return [*effects, *self.calling.asked(signal.calls, self.turn)]
 
@@ -270,7 +273,7 @@ class Session:
 
     # -- turns -----------------------------------------------------------------------------------------------
 
-    def _begin(self, *, over_an_interrupted: bool = True) -> tuple[UnderWay, list[Effect]]:
+    def _begin(self, now: float, *, over_an_interrupted: bool = True) -> tuple[UnderWay, list[Effect]]:
         """Something of a reply has come: gives the reply; if this is the first of it, a new turn begins.
 
         A service that forgets a turnComplete must not mute the assistant for good, so what comes when it cannot be that
@@ -279,7 +282,7 @@ class Session:
         if self._reply and not (over_an_interrupted and self._reply.past):
             return self._reply, []
         ended = [ReplyEnded(self.turn, "completed")] if self._reply and self._reply.interrupted_at is None else []
-        effects = [*ended, *self._over()] if self._reply else []
+        effects = [*self._left.cut(now), *ended, *(self._over() if self._reply else [])]
         self.turn += 1
         self._reply = UnderWay()
         self._cut = False
@@ -359,6 +362,7 @@ class Session:
             effects += [ReplyEnded(self.turn, "interrupted")]
         elif self._reply.generated and not self.calling.owing:
             effects += [ReplyEnded(self.turn, "completed")]
+            self._left.leave(self.turn)
         else:
             effects += [Interrupted(self.turn, now, "failed")]
             if not self._reply.settled:
@@ -376,10 +380,6 @@ class Session:
         for happening in (Happening.CLOSE, Happening.END):
             for event in self._move(happening, reason):
                 self.bus.publish(event)
-
-    def shown_handle(self) -> str | None:
-        """Gives what may be shown of the handle."""
-        return fingerprint(self.handle) if self.handle else None
 
     _reactions: ClassVar[Mapping[type, Callable[..., list[Effect]]]] = {
         s.Speech: _speech,

@@ -3,7 +3,7 @@
 import attrs
 
 from actors.audio.resample import Resampler
-from pipeline.messages import OUTPUT_RATE
+from pipeline.messages import OUTPUT_RATE, Interrupted
 
 STALE_FOR = 1.0  # seconds after `interrupted` in which content still belongs to the interrupted turn
 QUIET = 3.0  # seconds without a word or sound after which a reply without an end is taken to have ended
@@ -37,6 +37,33 @@ class UnderWay:
     def stale(self, now: float) -> bool:
         """Whether what comes now still belongs to what the user interrupted."""
         return self.interrupted_at is not None and now - self.interrupted_at <= STALE_FOR
+
+
+@attrs.define
+class Left:
+    """The last whole reply of a link that is gone: it sounds on, and the next link's service does not know of it.
+
+    So nobody but us can tell that the user has spoken over it. Where it was heard out already, nothing comes of that.
+    """
+
+    _turn: int = attrs.field(default=0, init=False)
+    _spoken_over: bool = attrs.field(default=False, init=False)
+
+    def leave(self, turn: int) -> None:
+        """The reply of that turn was whole when its link was lost."""
+        self._turn, self._spoken_over = turn, False
+
+    def speak(self) -> None:
+        """The user has said something; whether the service takes it for words, its answer will tell."""
+        self._spoken_over = True
+
+    def cut(self, now: float, *, heard: bool = False) -> list[Interrupted]:
+        """The service has `heard` words, or an answer begins: gives the interruption, once."""
+        turn, over = self._turn, heard or self._spoken_over
+        if not (turn and over):
+            return []
+        self._turn = 0
+        return [Interrupted(turn, now)]
 
 
 @attrs.define
