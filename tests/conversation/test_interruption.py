@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import soundfile
 import trio
 
@@ -75,6 +76,30 @@ async def test_half_duplex_does_not_hear_itself(autojump_clock: object, talking:
         await near.until(lambda: near.named("turn.end"), 200)
     assert near.outcomes() == ["completed"]
     assert near.finals("user") == ["tell me a long story"]
+
+
+@pytest.mark.parametrize("typed", [False, True])
+async def test_a_reply_of_a_link_that_is_gone_is_interrupted_by_what_is_said_over_it(
+    autojump_clock: object, talking: Talking, tmp_path: Path, *, typed: bool
+) -> None:
+    """The service of the new link does not know that anything is heard, so it tells of no interruption."""
+    spoken = ("stop.wav" if typed else "what-did-i-ask.flac", 30.0)
+    async with talking(joined(tmp_path, ("long-story.flac", 12.0), spoken), {"burst": 50.0}) as (near, far):
+        await near.until(lambda: near.named("turn.first_audio"))
+        await trio.sleep(3)
+        for connection in list(far.service.connections):
+            connection.cut()
+        if typed:
+            await trio.sleep(2)
+            await near.conversation.say("what did i ask")
+        await near.until(lambda: len(near.named("turn.first_audio")) == 2, 30)
+        assert near.outcomes() == ["interrupted"]
+        (interrupted,) = near.named("turn.interrupted")
+        assert interrupted.at <= near.named("turn.first_audio")[1].at
+        assert interrupted.heard_ms < 20_000  # of a story of a minute
+        await near.until(lambda: len(near.named("turn.end")) == 2)
+    assert near.outcomes()[1] in ("completed", "interrupted")
+    assert "story" in near.finals("model")[-1]
 
 
 def joined(folder: Path, *pieces: tuple[str, float]) -> Path:
