@@ -193,7 +193,9 @@ class Player:
         """Ends the sound of the turn and all before it, within the fade."""
         number = max(self._turns, default=self._stale) if word.turn is None else word.turn
         self._stale = max(self._stale, number)
-        cut = [self._turns.pop(known) for known in sorted(self._turns) if known <= number]
+        cut = [
+            self._turns.pop(known) for known in sorted(self._turns) if known <= number and not self._heard_out(known)
+        ]
         if cut:
             fading = (cut, word)
             self._fading.append(fading)
@@ -215,10 +217,14 @@ class Player:
         for turn in list(self._turns.values()):
             self._tell_end(turn.number, turn.carried_ms, "interrupted", self._dry(turn))
 
+    def _heard_out(self, number: int) -> bool:
+        """Whether the turn has ended and all of it was heard: the mark that tells so is about to be passed."""
+        return self._turns[number].outcome is not None and not self.ring.buffered
+
     def _untold(self, number: int) -> list[int]:
         """Gives the turns up to that number whose end was not told, and of which nothing is in the ring."""
         fading = {turn.number for cut, _ in self._fading for turn in cut}
-        return [known for known in range(self._ended + 1, number + 1) if known not in fading]
+        return [known for known in range(self._ended + 1, number + 1) if known not in fading | self._turns.keys()]
 
     def _leave(self) -> None:
         """The speaker is gone: what was heard on it is kept, and turns go on on the next one."""
@@ -263,6 +269,8 @@ class Player:
         self._sound(on=True, at=crossing.at)
 
     def _finished(self, turn: _Turn, crossing: Crossing) -> None:
+        if self._turns.get(turn.number) is not turn:
+            return  # it was cut before its end, which is told when it has faded
         self._tell_end(turn.number, self._heard(turn, crossing.heard), turn.outcome or "completed", self._dry(turn))
         self._sound(on=False, at=crossing.at)
 

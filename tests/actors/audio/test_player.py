@@ -163,6 +163,23 @@ def test_a_turn_that_is_interrupted_while_another_fades_ends_too() -> None:
     assert sorted(ends) == [(1, "interrupted"), (2, "interrupted")]
 
 
+@pytest.mark.parametrize(("heard", "outcome"), [(100, "completed"), (60, "interrupted"), (90, "interrupted")])
+def test_a_word_that_comes_with_the_end_of_its_turn_ends_it_once(heard: int, outcome: str) -> None:
+    desk = Desk()
+    desk.say(1, 100)
+    desk.player.whole(1)
+    desk.play(heard)
+    desk.player.end(1, "completed")
+    desk.player.silence(Interrupted(1, desk.taken / RATE))
+    desk.play(50)
+    (end,) = [event for event in desk.told() if event.name == "turn.end"]
+    assert end.fields()["outcome"] == outcome
+    desk.say(2, 20)
+    desk.player.end(2, "completed")
+    desk.play(50)
+    assert [event.fields()["turn"] for event in desk.told() if event.name == "turn.end"] == [2]
+
+
 def test_turns_that_wait_behind_the_one_that_is_interrupted_end_too() -> None:
     desk = Desk()
     desk.say(1, 500)
