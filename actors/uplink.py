@@ -12,7 +12,7 @@ from pipeline.errors import TransportLost
 from pipeline.events import Bus, Event
 from pipeline.messages import Request, ToolAnswer, Uttered
 
-MOMENT = 1.0  # seconds
+MOMENT = 1.0  # seconds in which what is said may wait for a write that stands still
 CONFIRMED_WITHIN = 60.0  # seconds; a far end that takes longer does not tell, and a line so slow is broken
 
 

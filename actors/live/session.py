@@ -194,7 +194,7 @@ class Session:
     def _input_text(self, signal: s.InputText, now: float) -> list[Effect]:
         self.history.add("user", signal.text)
         later = not self._reply or self._reply.past  # else it is of what is being answered
-        cut = self._left.cut(now, heard=True)
+        cut = [] if self._reply else self._left.cut(self.turn, now, heard=True)
         return [*cut, e.Transcript("user", signal.text, final=False), Heard(signal.text, self.turn + later)]
 
     def _text(self, signal: s.Text, now: float) -> list[Effect]:
@@ -282,7 +282,7 @@ class Session:
         if self._reply and not (over_an_interrupted and self._reply.past):
             return self._reply, []
         ended = [ReplyEnded(self.turn, "completed")] if self._reply and self._reply.interrupted_at is None else []
-        effects = [*self._left.cut(now), *ended, *(self._over() if self._reply else [])]
+        effects = [*self._left.cut(self.turn, now), *ended, *(self._over() if self._reply else [])]
         self.turn += 1
         self._reply = UnderWay()
         self._cut = False
@@ -362,7 +362,7 @@ class Session:
             effects += [ReplyEnded(self.turn, "interrupted")]
         elif self._reply.generated and not self.calling.owing:
             effects += [ReplyEnded(self.turn, "completed")]
-            self._left.leave(self.turn)
+            self._left.leave()
         else:
             effects += [Interrupted(self.turn, now, "failed")]
             if not self._reply.settled:

@@ -41,28 +41,28 @@ class UnderWay:
 
 @attrs.define
 class Left:
-    """The last whole reply of a link that is gone: it sounds on, and the next link's service does not know of it.
+    """Whether a whole reply of a link that is gone may sound on; the next link's service does not know of it.
 
-    So nobody but us can tell that the user has spoken over it. Where it was heard out already, nothing comes of that.
+    So nobody but us can tell that the user has spoken over it, and over what waits behind it. Where all of that was
+    heard out already, nothing comes of it.
     """
 
-    _turn: int = attrs.field(default=0, init=False)
+    _sounds: bool = attrs.field(default=False, init=False)
     _spoken_over: bool = attrs.field(default=False, init=False)
 
-    def leave(self, turn: int) -> None:
-        """The reply of that turn was whole when its link was lost."""
-        self._turn, self._spoken_over = turn, False
+    def leave(self) -> None:
+        """A reply was whole when its link was lost."""
+        self._sounds, self._spoken_over = True, False
 
     def speak(self) -> None:
         """The user has said something; whether the service takes it for words, its answer will tell."""
         self._spoken_over = True
 
-    def cut(self, now: float, *, heard: bool = False) -> list[Interrupted]:
-        """The service has `heard` words, or an answer begins: gives the interruption, once."""
-        turn, over = self._turn, heard or self._spoken_over
-        if not (turn and over):
+    def cut(self, turn: int, now: float, *, heard: bool = False) -> list[Interrupted]:
+        """The service has `heard` words, or an answer begins: gives the interruption of all up to this turn, once."""
+        if not (self._sounds and (heard or self._spoken_over)):
             return []
-        self._turn = 0
+        self._sounds = False
         return [Interrupted(turn, now)]
 
 

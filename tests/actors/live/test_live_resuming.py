@@ -63,6 +63,16 @@ def test_a_cut_in_mid_reply_fails_the_turn_and_asks_again(stage: Any, asked: str
     )
 
 
+WHOLE_AND_LOST = """
+    >> audio
+    << audio 1
+    >> generated
+    << whole 1
+    >> lose
+    << completed 1
+"""
+
+
 def test_a_cut_after_the_reply_was_generated_lets_it_play(stage: Any, asked: str) -> None:
     stage.play(
         asked
@@ -72,12 +82,9 @@ def test_a_cut_after_the_reply_was_generated_lets_it_play(stage: Any, asked: str
         >> says Me
         << user: who
         << model~ Me
-        >> audio
-        << audio 1
-        >> generated
-        << whole 1
-        >> lose
-        << completed 1
+        """
+        + WHOLE_AND_LOST
+        + """
         << model: Me
         << DISCONNECTED
         >> link resumed
@@ -89,13 +96,8 @@ def test_a_cut_after_the_reply_was_generated_lets_it_play(stage: Any, asked: str
     )
 
 
-WHOLE_AND_LEFT = """
-    >> audio
-    << audio 1
-    >> generated
-    << whole 1
-    >> lose
-    << completed 1
+WHOLE_AND_LEFT = f"""
+    {WHOLE_AND_LOST}
     << DISCONNECTED
     >> link fresh
     << CONNECTING
@@ -124,6 +126,28 @@ def test_what_is_said_over_a_reply_of_a_link_that_is_gone_interrupts_it_once(sta
 
 def test_where_words_are_not_told_the_answer_to_them_interrupts_it(stage: Any, asked: str) -> None:
     stage.play(asked + WHOLE_AND_LEFT + asked + ">> audio\n<< silence 1 interrupted\n<< audio 2")
+
+
+def test_what_is_said_over_it_interrupts_a_reply_that_waits_behind_it_too(stage: Any, asked: str) -> None:
+    stage.play(
+        asked
+        + WHOLE_AND_LEFT
+        + """
+        >> audio
+        << audio 2
+        >> generated
+        << whole 2
+        >> complete
+        << completed 2
+        << boundary
+        """
+        + asked
+        + """
+        >> heard hello
+        << silence 2 interrupted
+        << user~ hello
+        """
+    )
 
 
 def test_a_reply_that_nobody_has_asked_for_lets_it_play(stage: Any, asked: str) -> None:
