@@ -16,7 +16,7 @@ from bin.soaking.near import Heard
 from bin.soaking.recordings import BLOCKS_A_SECOND
 from bin.soaking.script import Placed, Script
 from pipeline import events as e
-from pipeline.messages import OUTPUT_RATE, Reply, ReplyAudio, Uttered, Voiced
+from pipeline.messages import OUTPUT_RATE, Reply, ReplyAudio, ReplyEnded, Uttered, Voiced
 
 BLOCK_MS = 1000 / BLOCKS_A_SECOND
 SPEECH = {"captured", "speech"}  # the edges that carry what the user says
@@ -31,9 +31,10 @@ BY_SAMPLE = ("utterances lost", "utterances doubled")  # and of one whose sound 
 
 @attrs.define
 class Turn:
-    """One turn as our end saw it, up to its end."""
+    """One turn as our end saw it, up to its end; `owing`: when it was whole, a tool still had a part of it to give."""
 
     began: float
+    owing: bool = False
     pcm: bytearray = attrs.field(factory=bytearray, repr=False)
 
 
@@ -81,6 +82,7 @@ class Books:
     _part: bytes = attrs.field(default=b"", init=False, repr=False)
     _part_words: str = attrs.field(default="", init=False)
     _owed: bool = attrs.field(default=False, init=False)  # the rest of that part has to follow
+    _partly: tuple[int, tuple[Placed, ...]] = attrs.field(default=(0, ()), init=False)  # answered so, on that link
     _ours: NDArray[np.int16] = attrs.field(default=NOTHING, init=False, repr=False)
     _theirs: NDArray[np.int16] = attrs.field(default=NOTHING, init=False, repr=False)
     _last: NDArray[np.int16] = attrs.field(default=NOTHING, init=False, repr=False)
@@ -96,8 +98,12 @@ class Books:
         """Takes what goes to playback."""
         if item.turn > self.ended and item.turn not in self.turns:
             self.turns[item.turn] = Turn(trio.current_time())
-        if isinstance(item, ReplyAudio) and item.turn in self.turns:
-            self.turns[item.turn].pcm += item.pcm
+        turn = self.turns.get(item.turn)
+        if isinstance(item, ReplyAudio) and turn is not None:
+            turn.pcm += item.pcm
+            self.debts.sounds(self.far.connections)
+        elif isinstance(item, ReplyEnded) and turn is not None:
+            turn.owing = self.debts.owing(self.far.connections)
 
     def uttered(self, item: Uttered) -> None:
         """Takes what the gate lets through: all of it has to arrive."""
@@ -191,7 +197,7 @@ class Books:
         if not completed:
             self._part, self._part_words, self._owed = b"", "", False
         if said is not None:
-            self._answered(said)
+            self._answered(said, whole=not known.owing)
         if broken:  # there is nothing to hold it against, but the next turn may have begun in its last block
             left = np.frombuffer(sound, "<i2")
             self._ours, self._theirs, self._last = NOTHING, NOTHING, left[left != 0][-CARRIED:]
@@ -269,9 +275,13 @@ class Books:
         what = f"turn {event.turn}, {event.outcome}: {words.pieces!r}, and {words.final!r} at its end, for {sent!r}"
         self.findings.check("words", held=held, at=self._at(event), what=what)
 
-    def _answered(self, turn: FarTurn) -> None:
+    def _answered(self, turn: FarTurn, *, whole: bool) -> None:
+        """Notes what has its answer, which no link may be told again; of a part of one the rest is still to come."""
         turn.matched = True
-        for placed in turn.asked:
+        link, partly = self._partly
+        asked = (*(partly if link == turn.connection else ()), *turn.asked)
+        self._partly = (turn.connection, () if whole else asked)
+        for placed in asked if whole else ():
             placed.answered_on = turn.connection
 
     def _on_tool_call(self, event: e.ToolStarted) -> None:

@@ -44,6 +44,7 @@ class Debts:
     troubled: Callable[[float], bool] = lambda _since: False
     asked_for: int = 0
     open: dict[str, _Call] = attrs.field(factory=dict, init=False)
+    _called: bool = attrs.field(default=False, init=False)  # a tool was called, and our end was given nothing since
     _gone: deque[str] = attrs.field(factory=lambda: deque(maxlen=GONE), init=False)
 
     # -- the far end -----------------------------------------------------------------------------------------
@@ -51,6 +52,7 @@ class Debts:
     def asked(self, link: int, call: str, name: str) -> None:
         """The far end calls a tool."""
         self.asked_for += 1
+        self._called = True
         self.open[call] = _Call(link, trio.current_time(), name)
         while len(self.open) > MOST:
             self._judge(next(iter(self.open)))
@@ -66,7 +68,18 @@ class Debts:
             self._check(known.answers[link] == 1, f"call {call[-6:]} of {known.name} was answered twice on link {link}")
             self._compare(call, known)
 
+    def owing(self, link: int) -> bool:
+        """Whether a reply that ends now on that link is only a part of one: the rest is a tool's to give."""
+        return self._called or self._wanting(link)
+
+    def _wanting(self, link: int) -> bool:
+        return any(one.debt == "owed" or (not one.debt and one.link == link) for one in self.open.values())
+
     # -- our end ---------------------------------------------------------------------------------------------
+
+    def sounds(self, link: int) -> None:
+        """Our end is given sound on that link: of what was called, it rests only on what has no answer yet."""
+        self._called = self._called and self._wanting(link)
 
     def started(self, event: ToolStarted) -> None:
         """Our end has taken the call."""

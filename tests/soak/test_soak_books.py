@@ -69,6 +69,24 @@ def test_what_was_answered_must_not_be_said_again(told: Telling) -> None:
     assert one.broken() == {"utterances doubled": 1}
 
 
+def test_what_a_tool_still_owes_a_part_of_may_be_said_again_until_it_is_answered_whole(told: Telling) -> None:
+    for rest, broken in (("", {}), ("written", {}), ("spoken", {"utterances doubled": 1})):
+        one = told()
+        one.speak()
+        one.arrive()
+        one.call()
+        one.reply(REPLY)
+        one.answered()
+        one.event(ToolEnded("1", "f", 1.0, "ok", FOUND))
+        if rest:
+            one.event(ToolDebt("1", "f", "written"))
+        if rest == "spoken":
+            one.reply(REPLY[::-1])
+        one.event(ToolDebt("1", "f", "void"))
+        one.arrive(connection=2)
+        assert one.broken() == broken, rest
+
+
 def test_words_left_out_and_words_never_sent_are_found(told: Telling) -> None:
     one = told()
     for text in ("a", "b", "c"):

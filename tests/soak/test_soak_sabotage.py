@@ -153,7 +153,9 @@ def cut_in_mid_sentence(world: World) -> tuple[float, str]:
 
 
 def cut_in_the_silence_after_a_reply(world: World) -> tuple[float, str]:
-    if world.script.at(world.script.next) is not None or world.network.dialled > CUTS:
+    asked = [placed for placed in world.script.recent() if placed.end <= world.script.next]
+    answered = bool(asked) and asked[-1].answered_on is not None
+    if not answered or world.script.at(world.script.next) is not None or world.network.dialled > CUTS:
         return 0.0, "not now"
     world.network.cut()
     return 3.0, ""
