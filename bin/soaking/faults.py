@@ -134,12 +134,14 @@ def _lag(world: World) -> tuple[float, str]:
     latency, seconds = world.random.uniform(0.2, 5.0), world.random.uniform(10, 60)
     for way in (world.network.up, world.network.down):
         way.latency, way.jitter = latency / 2, latency / 4
+    world.network.poor = trio.current_time() + seconds
     return seconds + 12 * latency + REDIAL, f"{latency:.2f} s for {seconds:.0f} s"
 
 
 def _slow(world: World) -> tuple[float, str]:
     seconds = world.random.uniform(10, 40)
     world.network.up.rate = 10_000.0
+    world.network.poor = trio.current_time() + seconds
     return 6 * seconds + REDIAL, f"10 KB/s for {seconds:.0f} s"
 
 
@@ -272,6 +274,8 @@ OTHERS: Mapping[str, Happening] = MappingProxyType(
         "speaker unplugged": _no_speaker,
     }
 )
+OWN = ("microphone unplugged", "speaker unplugged")
+"""The faults of the soak's own microphone and speaker, which real ones do not have."""
 KEEPERS_BEFORE = {"microphone", "vad"}
 """The actors through whose hands speech goes before anything has kept it: a crash of them may take some of it."""
 
@@ -296,9 +300,9 @@ class Injector:
             name = self.world.random.choice(names)
             if not (self.stopped or self.held or self._too_soon(name)):
                 self.let(name)
-                if name in ("latency", "slow uplink"):
-                    await trio.sleep(self.world.random.uniform(10, 40))
-                    self.world.network.clear()
+                if self.world.network.poor > trio.current_time():
+                    await trio.sleep_until(self.world.network.poor)
+                    self.world.network.hasten()
 
     def _too_soon(self, name: str) -> bool:
         if name != "actor crash":

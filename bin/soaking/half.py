@@ -23,7 +23,7 @@ from bin.soaking.cached import OnceHeard, OnceSpoken
 from bin.soaking.debts import Debts
 from bin.soaking.driver import Driver
 from bin.soaking.far import FarBooks
-from bin.soaking.faults import MISBEHAVING, NETWORK, OTHERS, Fault, Happening, Injector, World
+from bin.soaking.faults import MISBEHAVING, NETWORK, OTHERS, OWN, Fault, Happening, Injector, World
 from bin.soaking.findings import Findings
 from bin.soaking.house import connected, listened, planned
 from bin.soaking.misbehaving import Tools
@@ -140,7 +140,9 @@ class Half:
         service = Service(settings, self.voice, self.hearing, far.observe)
         tools = Tools(dice[3], MISBEHAVING if order.faults == "all" else 0.0)
         world = World(dice[1], Network(dice[2]), service, script, heard, tools, far.unconfirmed)
-        table = TABLES[order.faults] if self.table is None else self.table
+        table = dict(TABLES[order.faults] if self.table is None else self.table)
+        for name in OWN if aloud else ():
+            table.pop(name, None)
         self.injector = injector = Injector(world, table, order.every, zero)
         debts.troubled = books.troubled = injector.troubled
         self.faults, self.latencies, self.outcomes = injector.history, books.latencies, books.outcomes

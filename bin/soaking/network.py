@@ -177,6 +177,7 @@ class Network:
     down: Conditions = attrs.field(factory=Conditions)
     away: float = 0.0  # the time until which nobody answers
     hangs: float = 0.0  # the time until which a dial is not even refused
+    poor: float = 0.0  # the time until which its lines lag or crawl
     dialled: int = 0
     lines: list[Line] = attrs.field(factory=list)
 
@@ -202,6 +203,11 @@ class Network:
         """Resets every link."""
         for line in self.lines:
             line.cut()
+
+    def hasten(self) -> None:
+        """Lets its lines be quick again."""
+        for way in (self.up, self.down):
+            way.latency, way.jitter, way.rate = 0.0, 0.0, float("inf")
 
     def clear(self) -> None:
         """Mends the network; links that are broken stay so."""

@@ -1,5 +1,6 @@
 """Every promise can be seen to be broken in a whole soak: where one fault is planted, that very promise fails."""
 
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from bin.soaking.faults import Happening, World
 from bin.soaking.half import Half
 from bin.soaking.outcome import Order, Outcome
 from pipeline.events import Transcript
-from pipeline.messages import OUTPUT_RATE
+from pipeline.messages import OUTPUT_RATE, Reply, ReplyAudio, ReplyEnded
 
 MINUTES = 0.8
 CUTS = 3  # at most
@@ -78,6 +79,20 @@ def worded(who: str, change: Callable[[Transcript], Given]) -> Plant:
     return receiving(changed)
 
 
+def told_of_replies(change: Callable[[Reply], Given]) -> Plant:
+    """Plants a change of what goes to playback."""
+
+    def changed(_session: Session, _signal: signals.Signal, effects: Given) -> Given:
+        told = [change(one) if isinstance(one, Reply) and late() else (one,) for one in effects]
+        return tuple(one for some in told for one in some)
+
+    return receiving(changed)
+
+
+def off_by_one(told: Reply) -> Given:
+    return (attrs.evolve(told, pcm=bytes((told.pcm[0] ^ 1,)) + told.pcm[1:]) if isinstance(told, ReplyAudio) else told,)
+
+
 def at_each_word(act: Callable[[], object]) -> Plant:
     """Plants something that is done with every piece of what the user said."""
 
@@ -100,6 +115,16 @@ def writing(change: Callable[[commands.ToolResponse], commands.Command | None]) 
         return '{"realtimeInput": {}}' if found is None else encode(found)
 
     return lambda patch: patch.setattr(actors.uplink, "encode", changed)
+
+
+def one_block_in_forty_is_left_out(patch: pytest.MonkeyPatch) -> None:
+    encode, count = actors.uplink.encode, itertools.count()
+
+    def changed(command: commands.Command) -> str | bytes:
+        lost = isinstance(command, commands.Audio) and next(count) % 40 == 39
+        return '{"realtimeInput": {}}' if lost else encode(command)
+
+    patch.setattr(actors.uplink, "encode", changed)
 
 
 def answers_twice(patch: pytest.MonkeyPatch) -> None:
@@ -193,6 +218,13 @@ PLANTS: dict[str, tuple[str, Plant]] = {
     "the user's words are swallowed": ("words", worded("user", lambda _told: ())),
     "the user's words are swallowed after a while": ("words", worded("user", lambda told: () if late() else (told,))),
     "the user's words are told twice": ("words", worded("user", lambda told: (told,) if told.final else (told, told))),
+    "a block is left out on the way": ("utterances lost", one_block_in_forty_is_left_out),
+    "a reply is off by a bit": ("reply sound", told_of_replies(off_by_one)),
+    "ends of replies are swallowed": (
+        "turn endings",
+        told_of_replies(lambda told: () if isinstance(told, ReplyEnded) else (told,)),
+    ),
+    "an actor crashes by itself": ("run", at_each_word(lambda: 1 // 0)),
     "answers of tools are sent twice": ("tool debts", answers_twice),
     "answers of tools are emptied": ("tool debts", writing(lambda answer: attrs.evolve(answer, response={}))),
     "answers of tools are never written": ("tool debts", writing(lambda _answer: None)),
