@@ -137,7 +137,7 @@ async def test_a_service_that_is_down_for_ten_minutes_is_waited_for(autojump_clo
         await trio.sleep(600)
         far.refuse = 0
         await near.until(lambda: near.named("turn.end"), 120)
-        assert trio.current_time() - began < 650
+        assert near.named("session.resumed")[0].at - began < 600 + 13
     assert len(near.finals("user")) == 1
     assert near.finals("user")[0].startswith("what did i ask")
     assert near.named("session.resumed")[0].lost_ms == 0

@@ -46,6 +46,8 @@ NOTICED = {
     "speaker unplugged": (QUIETLY, {"device"}),
 }
 """What the user can notice of each fault, as docs/reliability.md says: reconnects, and the events that tell of it."""
+WAITED = {"stall", "latency", "slow uplink"}  # what shows in nothing but in when the answers came
+PONGS = {"late pongs", "no pongs"}
 TELLING = {"error", "session.going_away", "actor.restart", "device"}  # none of these without a reason
 
 
@@ -56,8 +58,18 @@ def soaked(recordings: Path, table: dict[str, Happening], seed: int, faults: str
     return half
 
 
+@pytest.fixture(scope="module")
+def calm(recordings: Path) -> list[float]:
+    """How long each answer took in a run without faults, in ms."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bin.soaking.half.MISBEHAVING", 0.0)
+        return [ms for _, ms in soaked(recordings, {}, seed=11).latencies]
+
+
 @pytest.mark.parametrize("name", [*NETWORK, *OTHERS])
-def test_every_promise_is_kept_under(name: str, recordings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_promise_is_kept_under(
+    name: str, recordings: Path, monkeypatch: pytest.MonkeyPatch, calm: list[float]
+) -> None:
     monkeypatch.setattr("bin.soaking.half.MISBEHAVING", 0.0)  # tools have rows of their own
     half = soaked(recordings, {name: {**NETWORK, **OTHERS}[name]}, seed=11)
     found = half.outcome()
@@ -70,6 +82,11 @@ def test_every_promise_is_kept_under(name: str, recordings: Path, monkeypatch: p
     assert fewest <= figures.get("reconnects", 0) <= min(most, len(found.faults))
     assert figures.get("reported lost ms", 0) == 0
     assert telling <= set(half.told_of)
+    if name in WAITED:
+        assert [ms for _, ms in half.latencies] != calm
+    if name in PONGS:
+        assert half.injector is not None
+        assert half.injector.world.unconfirmed
     if most == 0:
         assert not (TELLING - telling) & set(half.told_of)
 

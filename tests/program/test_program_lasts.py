@@ -5,6 +5,7 @@ import json
 import signal
 import stat
 import wave
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ LONG = True
 ROOM = 64 * 1024  # bytes on the small disk: a second and a bit of the output
 
 
-async def killed_in_mid_sentence(user: Any) -> Any:
-    """Asks the time in Tokyo, is killed in the next sentence, and resumes with a question about the first."""
+async def stopped_in_mid_sentence(user: Any, number: signal.Signals) -> Any:
+    """Asks the time in Tokyo, is stopped in the next sentence, and resumes with a question about the first."""
     sound, rate = soundfile.read(user.speech("time-tokyo.flac"))
     pause = np.zeros(8 * rate)
     soundfile.write(user.folder / "both.wav", np.concatenate([sound, pause, sound]), rate)
@@ -26,13 +27,13 @@ async def killed_in_mid_sentence(user: Any) -> Any:
     async with user.starts(*talk, "--events", "events.jsonl", "--input", "both.wav", GOOGLE_API_KEY=user.key) as first:
         await first.until_event("turn.end")
         await first.until_event("turn.user_start", count=2)
-        first.press(signal.SIGKILL)
-        killed = await first.end()
+        first.press(number)
+        stopped = await first.end()
     saved = trio.Path(user.environment["XDG_STATE_HOME"], "live-assistant", "session.json")
     record, mode = json.loads(await saved.read_text("utf-8")), stat.S_IMODE((await saved.stat()).st_mode)
     again = ("--resume", "--events", "second.jsonl", "--input", user.speech("what-did-i-ask.flac"))
     resumed = await user.run(*talk[:-1], "second.wav", *again, nice=False, GOOGLE_API_KEY=user.key)
-    return killed, record["handle"], mode, resumed
+    return stopped, record["handle"], mode, resumed
 
 
 async def nothing_to_resume(user: Any) -> Any:
@@ -81,7 +82,8 @@ async def with_a_full_screen(user: Any) -> Any:
 
 
 SCENARIOS = {
-    "killed": killed_in_mid_sentence,
+    "killed": partial(stopped_in_mid_sentence, number=signal.SIGKILL),
+    "terminated": partial(stopped_in_mid_sentence, number=signal.SIGTERM),
     "nothing to resume": nothing_to_resume,
     "small disk": on_a_small_disk,
     "full event log": with_a_full_event_log,
@@ -89,9 +91,10 @@ SCENARIOS = {
 }
 
 
-def test_a_killed_conversation_goes_on_with_what_was_said(played: Any) -> None:
-    killed, _, _, resumed = played("killed")
-    assert killed.code == 137
+@pytest.mark.parametrize(("how", "code"), [("killed", 137), ("terminated", 0)])
+def test_a_conversation_that_was_stopped_goes_on_with_what_was_said(how: str, code: int, played: Any) -> None:
+    stopped, _, _, resumed = played(how)
+    assert stopped.code == code
     assert (resumed.code, resumed.err) == (0, "")
     shown = resumed.out.lower()
     assert "you: what did i ask" in shown

@@ -1,5 +1,6 @@
 """Making a connection: what it asks for, and what becomes of a far end that will not have it."""
 
+import socket
 import ssl
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ import trustme
 
 from actors.live import dialling
 from actors.live.address import Address
-from actors.live.dialling import ABNORMAL, DIAL_DEADLINE, UNTRUSTED, dial_tcp
+from actors.live.dialling import ABNORMAL, DIAL_DEADLINE, UNACKNOWLEDGED, UNTRUSTED, dial_tcp
 from actors.live.link import HANDSHAKE_DEADLINE
 from actors.live.transport import connected
 from pipeline.errors import TransportLost
@@ -51,6 +52,18 @@ async def test_a_peer_without_a_handshake_is_given_up_within_the_deadline(
     assert lost.reason
     assert not lost.reason.rstrip().endswith(":")
     assert elapsed() <= HANDSHAKE_DEADLINE
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux gives up what TCP does not confirm")
+async def test_a_link_that_tcp_does_not_confirm_is_given_up_by_the_system() -> None:
+    async with trio.open_nursery() as nursery:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, trio.Stream.aclose, [listener])
+        stream = await dial_tcp(Address.of(f"ws://127.0.0.1:{listener.socket.getsockname()[1]}", "v1beta", "key"))
+        assert isinstance(stream, trio.SocketStream)
+        assert stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == round(1000 * UNACKNOWLEDGED)
+        await stream.aclose()
+        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("status", [403, 404, 503])
