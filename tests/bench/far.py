@@ -11,7 +11,7 @@ its stamp.
     cut {}                  breaks every connection; gives the moments of the cut, of the next sound on a new one, and
                             at which as many are set up as before
     heard {}                how many messages with sound have come, and when the first did
-    sessions {}             how many sessions are set up
+    count {}                how many sessions are set up
 """
 
 import argparse

@@ -72,13 +72,17 @@ class Stage:
         python = python_of(contender)
         serve = [sys.executable, "-P", str(ROOT / "tests" / "bench" / "far.py")]
         serve += ["--certificate", str(self.folder / "far.pem")]
-        trust = {"SSL_CERT_FILE": str(self.folder / "authority.pem"), "XDG_CACHE_HOME": str(self.folder / "cache")}
+        own = {  # what a client writes goes with the stage, for its process is killed
+            "SSL_CERT_FILE": str(self.folder / "authority.pem"),
+            "XDG_CACHE_HOME": str(self.folder / "cache"),
+            "TMPDIR": str(self.folder),
+        }
         with running("the far end", serve, self.far_core, self.folder / "far.log") as far:
             port = far.answer()[wire]
             url = f"{'wss' if wire == 'tls' else 'ws'}://127.0.0.1:{port}"
             log = self.folder / f"{contender.key}.log"
             command = contender.command(python, url, sessions)
-            with running(contender.shown, command, self.near_core, log, **trust) as near:
+            with running(contender.shown, command, self.near_core, log, **own) as near:
                 until("the first sound", lambda: far.order(op="heard")["first"], SETUP)
                 until("the setup", lambda: far.order(op="count")["sessions"] == sessions, SETUP)
                 yield far, near

@@ -13,6 +13,10 @@ from tests.bench.figures import ratio
 from tests.bench.growth import BUSIEST, LATEST_MS, failings, limit
 
 FULL = 80.0  # percent of a core from which on a process has no time left for what comes at once
+ALONE = (
+    "A message is a TLS record by itself here, and trio's TLS hands over one record at a time, so messages that came "
+    "together share no work, as they do on the plain wire."
+)
 Reason = Callable[[Results], str]
 
 
@@ -57,41 +61,46 @@ def cpu(wire: str, peer: str, goal: float) -> Reason:
     return told
 
 
-def message(results: Results) -> str:
+def message(wire: str) -> Reason:
     """Why a message down costs too much; the detector hears none of it."""
-    ours, genai, floor = (middle(results, "plain", key, "down_us") for key in ("ours", "genai", "floor"))
-    return (
-        f"It is {ours:.0f} us, where the floor's loop, on another transport, takes {floor:.0f} and google-genai "
-        f"{genai:.0f}."
-    )
+
+    def told(results: Results) -> str:
+        ours, genai, floor = (middle(results, wire, key, "down_us") for key in ("ours", "genai", "floor"))
+        made = (
+            f"It is {ours:.0f} us, where the floor's loop, on another transport, takes {floor:.0f} and google-genai "
+            f"{genai:.0f}."
+        )
+        return f"{made} {ALONE}" if wire == "tls" else made
+
+    return told
 
 
-def latency(figure: str, goal: float) -> Reason:
+def latency(wire: str, figure: str, goal: float) -> Reason:
     """Why a delay is too long, the longer of the two ways."""
 
     def told(results: Results) -> str:
-        ways = {way: delay(results, "plain", "ours", f"{way}_{figure}_ms").median for way in ("up", "down")}
+        ways = {way: delay(results, wire, "ours", f"{way}_{figure}_ms").median for way in ("up", "down")}
         way = max(ways, key=lambda one: ways[one])
-        light, floor = (delay(results, "plain", key, f"{way}_{figure}_ms").median for key in ("light", "floor"))
+        light, floor = (delay(results, wire, key, f"{way}_{figure}_ms").median for key in ("light", "floor"))
         made = (
             f"The longer way is {way}, {ways[way]:.2f} ms; the floor's is {floor:.2f} ms, and with the energy detector "
             f"it is {light:.2f} ms."
         )
         if floor > goal:
             return f"{made} The transport and the waking of a process alone exceed the goal."
-        if way == "up" and light <= goal:
+        if light <= goal:
             return f"{made} The detector's network makes the miss."
         return f"{made} The steps from task to task do: {_some(light - floor, 2)} ms."
 
     return told
 
 
-def silence(share: float, goal: float) -> Reason:
+def silence(wire: str, share: float, goal: float) -> Reason:
     """Why it takes too long until nothing is left to play."""
 
     def told(results: Results) -> str:
         ours, light, floor = (
-            sampled(results, "plain", key, "silences_ms", share).median for key in ("ours", "light", "floor")
+            sampled(results, wire, key, "silences_ms", share).median for key in ("ours", "light", "floor")
         )
         made = (
             f"`interrupted` is in the floor's hands after {floor:.2f} ms, and this project's ring is empty after "
@@ -123,7 +132,7 @@ def many(results: Results) -> str:
         return f"{held} were the most that were tried, and they were held."
     light = limit(results["growth"].get("light", []))[0]
     without = f" With the energy detector {light} are held." if light else ""
-    return f"With {step['sessions']}, {ended(step)}.{_parts(results)}{without}"
+    return f"With {step['sessions']}, {ended(step)}.{without}"
 
 
 def ended(step: Mapping[str, Any]) -> str:
@@ -147,14 +156,6 @@ def ended(step: Mapping[str, Any]) -> str:
         cause = "neither had used up its core: it was waiting, not work"
     causes = " and ".join(told[what] for what in ("cpu", "pieces", "up", "down") if what in failed)
     return f"{causes}; the process used {share:.0f} % of a core, the far end {far:.0f} %, and {cause}"
-
-
-def _parts(results: Results) -> str:
-    """Tells what of one conversation's share is the transport's and the detector's."""
-    _told, floor, detector, rest = shares(results, "plain", "cpu", "%", 1)
-    if math.isnan(detector):
-        return ""
-    return f" The largest part of what a conversation by itself costs is {_largest(floor, detector, rest)}."
 
 
 def rest(results: Results) -> str:

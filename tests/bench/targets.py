@@ -62,16 +62,16 @@ def _own(figure: str, wire: str = "plain") -> Callable[[Results], Spread]:
     return lambda results: Spread.of(column(results, wire, "ours", figure))
 
 
-def _worse_way(figure: str) -> Callable[[Results], Spread]:
+def _worse_way(wire: str, figure: str) -> Callable[[Results], Spread]:
     def found(results: Results) -> Spread:
-        ways = [delay(results, "plain", "ours", f"{way}_{figure}_ms") for way in ("up", "down")]
+        ways = [delay(results, wire, "ours", f"{way}_{figure}_ms") for way in ("up", "down")]
         return max(ways, key=lambda way: way.median)
 
     return found
 
 
-def _silence(share: float) -> Callable[[Results], Spread]:
-    return lambda results: sampled(results, "plain", "ours", "silences_ms", share)
+def _silence(wire: str, share: float) -> Callable[[Results], Spread]:
+    return lambda results: sampled(results, wire, "ours", "silences_ms", share)
 
 
 def _burst(results: Results) -> Spread:
@@ -89,19 +89,31 @@ def _slope(results: Results) -> Spread:
     return Spread.of([growth_an_hour(points)] if points else [])
 
 
+def _wired(wire: str, over: str) -> tuple[Target, ...]:
+    """Gives the targets that hold on either wire."""
+    return (
+        Target(f"processor share in real time, against google-genai's bare loop{over}", "x", 1.0,
+               _ratio(wire, "cpu", "genai"), reasons.cpu(wire, "genai", 1.0)),
+        Target(f"processor share in real time, against Pipecat{over}", "x", 0.5, _ratio(wire, "cpu", "pipecat"),
+               reasons.cpu(wire, "pipecat", 0.5)),
+        Target(f"socket to ring, processor time a message, against google-genai{over}", "x", 0.6,
+               _ratio(wire, "down_us", "genai"), reasons.message(wire)),
+        Target(f"added latency either way, p50{over}", "ms", 1.0, _worse_way(wire, "p50"),
+               reasons.latency(wire, "p50", 1.0), timed=True),
+        Target(f"added latency either way, p99{over}", "ms", 2.5, _worse_way(wire, "p99"),
+               reasons.latency(wire, "p99", 2.5), timed=True),
+        Target(f"`interrupted` to an empty ring, p50{over}", "ms", 1.0, _silence(wire, 0.5),
+               reasons.silence(wire, 0.5, 1.0), timed=True),
+        Target(f"`interrupted` to an empty ring, p99{over}", "ms", 5.0, _silence(wire, 0.99),
+               reasons.silence(wire, 0.99, 5.0), timed=True),
+    )  # fmt: skip
+
+
 TARGETS = (
-    Target("processor share in real time, against google-genai's bare loop", "x", 1.0, _ratio("plain", "cpu", "genai"),
-           reasons.cpu("plain", "genai", 1.0)),
-    Target("the same over TLS", "x", 1.0, _ratio("tls", "cpu", "genai"), reasons.cpu("tls", "genai", 1.0)),
-    Target("processor share in real time, against Pipecat", "x", 0.5, _ratio("plain", "cpu", "pipecat"),
-           reasons.cpu("plain", "pipecat", 0.5)),
-    Target("socket to ring, processor time a message, against google-genai", "x", 0.6,
-           _ratio("plain", "down_us", "genai"), reasons.message),
-    Target("added latency either way, p50", "ms", 1.0, _worse_way("p50"), reasons.latency("p50", 1.0), timed=True),
-    Target("added latency either way, p99", "ms", 2.5, _worse_way("p99"), reasons.latency("p99", 2.5), timed=True),
-    Target("`interrupted` to an empty ring, p50", "ms", 1.0, _silence(0.5), reasons.silence(0.5, 1.0), timed=True),
-    Target("`interrupted` to an empty ring, p99", "ms", 5.0, _silence(0.99), reasons.silence(0.99, 5.0), timed=True),
-    Target("the same behind 5 s of speech over TLS, against google-genai", "x", 0.5, _burst, reasons.burst),
+    *_wired("plain", ""),
+    *_wired("tls", ", over TLS"),
+    Target("`interrupted` behind 5 s of speech to an empty ring, against google-genai, over TLS", "x", 0.5, _burst,
+           reasons.burst),
     Target("conversations in one process on one core, in real time", "", 40, _held, reasons.many, part="growth",
            at_least=True, timed=True),
     Target("memory at rest", "MiB", 80, _own("rest_mib"), reasons.rest),

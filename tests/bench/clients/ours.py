@@ -1,4 +1,4 @@
-"""This project's whole pipeline, opened as `assistant talk` opens it: default gate, default telemetry, default plan.
+"""This project's whole pipeline, opened as `assistant talk` opens it: the default plan, and telemetry into files.
 
 Two things differ. The microphone is the bench's, and the gate's threshold is 0: its detector hears every block as ever,
 but all of them go through, as the sound is noise with stamps in it. The sound card is made up: what it costs a driver
@@ -6,6 +6,7 @@ is not in the figures, and what it costs the pipeline is.
 """
 
 import argparse
+import tempfile
 from typing import Any
 
 import attrs
@@ -104,9 +105,10 @@ class Ears(Discard):
         await self._follow(self.card.speaker)
 
 
-async def converse(near: Near, url: str, lag: float, detector: str = "Silero") -> None:
-    """Holds one conversation until the process ends."""
-    options = parser().parse_args(["talk", "--endpoint", url])
+async def converse(near: Near, url: str, lag: float, detector: str, files: str) -> None:
+    """Holds one conversation until the process ends; the paths of what it writes begin with `files`."""
+    telemetry = [f"--{kind}={files}.{kind}" for kind in ("events", "trace", "metrics")]
+    options = parser().parse_args(["talk", "--endpoint", url, *telemetry])
     arrangement = arrange(options)
     plan = arrangement.plan
     plan.set("actors.vad", {"use": f"actors.vad:{detector}", "threshold": 0.0})
@@ -124,9 +126,10 @@ async def main(url: str, sessions: int, detector: str) -> None:
     """Holds so many conversations."""
     near = Near()
     near.obey()
+    folder = tempfile.mkdtemp()
     async with trio.open_nursery() as nursery:
         for number in range(sessions):
-            nursery.start_soon(converse, near, url, 0.02 * number / sessions, detector)
+            nursery.start_soon(converse, near, url, 0.02 * number / sessions, detector, f"{folder}/{number}")
 
 
 if __name__ == "__main__":
