@@ -72,7 +72,10 @@ class Capacity:
 
 @attrs.define
 class Counters:
-    """What an edge has seen since it was opened; plain numbers that anyone may read at any time."""
+    """What an edge has seen since it was opened; plain numbers that anyone may read at any time.
+
+    `high_water` is the most it held; who looks in again and again may set it back to what it holds then.
+    """
 
     sent: int = 0
     received: int = 0

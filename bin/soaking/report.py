@@ -103,9 +103,10 @@ def _plots(outcomes: Sequence[Outcome]) -> list[str]:
         plots.append(plot(title, unit, lines))
     for one in outcomes:
         names = list(one.samples[-1].edges) if one.samples else []
-        busy = sorted(names, key=lambda name: -one.samples[-1].edges[name])[:6]
+        fullest = {name: max(s.edges.get(name, 0.0) for s in one.samples) for name in names}
+        busy = sorted(names, key=lambda name: -fullest[name])[:6]
         edges = [Line(name, [(s.at / 3600, 100 * s.edges.get(name, 0)) for s in one.samples]) for name in busy]
-        plots.append(plot(f"Fullest that the edges have been, seed {one.order.seed}", "% of capacity", edges))
+        plots.append(plot(f"How full the edges were at most between two looks, seed {one.order.seed}", "%", edges))
         points = [(at / 3600, ms) for at, ms in one.latencies]
         latency = plot(
             f"From the last word to the first sound, seed {one.order.seed}", "ms", [Line("", points)], dots=True

@@ -13,6 +13,8 @@ from typing import Any
 import attrs
 import trio
 
+from pipeline.channels import Edge
+
 MEGABYTE = 1_000_000
 
 
@@ -38,8 +40,15 @@ def look(at: float, edges: dict[str, Any], held: int) -> Sample:
         tasks=trio.lowlevel.current_statistics().tasks_living,
         threads=threading.active_count(),
         descriptors=_descriptors(),
-        edges={name: round(edge.counters.high_water / edge.capacity.amount, 4) for name, edge in edges.items()},
+        edges={name: _fullest(edge) for name, edge in edges.items()},
     )
+
+
+def _fullest(edge: Edge[Any]) -> float:
+    """Gives how full the edge has been at most since the last look, as a share of what it holds."""
+    found = round(edge.counters.high_water / edge.capacity.amount, 4)
+    edge.counters.high_water = edge.held
+    return found
 
 
 def weight(*records: object) -> int:
