@@ -31,7 +31,7 @@ BY_SAMPLE = ("utterances lost", "utterances doubled")  # and of one whose sound 
 
 @attrs.define
 class Turn:
-    """One turn as our end saw it, up to its end; `owing`: when it was whole, a tool still had a part of it to give."""
+    """One turn as our end saw it, up to its end; `owing`: when it was whole, a tool had still a part to give."""
 
     began: float
     owing: bool = False
@@ -101,9 +101,9 @@ class Books:
         turn = self.turns.get(item.turn)
         if isinstance(item, ReplyAudio) and turn is not None:
             turn.pcm += item.pcm
-            self.debts.sounds(self.far.connections)
+            self.debts.sounds()
         elif isinstance(item, ReplyEnded) and turn is not None:
-            turn.owing = self.debts.owing(self.far.connections)
+            turn.owing = self.debts.owing
 
     def uttered(self, item: Uttered) -> None:
         """Takes what the gate lets through: all of it has to arrive."""
@@ -197,7 +197,7 @@ class Books:
         if not completed:
             self._part, self._part_words, self._owed = b"", "", False
         if said is not None:
-            self._answered(said, whole=not known.owing)
+            self._answered(said, whole=not (known.owing or said.owing))
         if broken:  # there is nothing to hold it against, but the next turn may have begun in its last block
             left = np.frombuffer(sound, "<i2")
             self._ours, self._theirs, self._last = NOTHING, NOTHING, left[left != 0][-CARRIED:]

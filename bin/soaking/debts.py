@@ -44,7 +44,7 @@ class Debts:
     troubled: Callable[[float], bool] = lambda _since: False
     asked_for: int = 0
     open: dict[str, _Call] = attrs.field(factory=dict, init=False)
-    _called: bool = attrs.field(default=False, init=False)  # a tool was called, and our end was given nothing since
+    _called: bool = attrs.field(default=False, init=False)  # of what our end took, something is unanswered or unsaid
     _gone: deque[str] = attrs.field(factory=lambda: deque(maxlen=GONE), init=False)
 
     # -- the far end -----------------------------------------------------------------------------------------
@@ -52,7 +52,6 @@ class Debts:
     def asked(self, link: int, call: str, name: str) -> None:
         """The far end calls a tool."""
         self.asked_for += 1
-        self._called = True
         self.open[call] = _Call(link, trio.current_time(), name)
         while len(self.open) > MOST:
             self._judge(next(iter(self.open)))
@@ -68,18 +67,24 @@ class Debts:
             self._check(known.answers[link] == 1, f"call {call[-6:]} of {known.name} was answered twice on link {link}")
             self._compare(call, known)
 
-    def owing(self, link: int) -> bool:
-        """Whether a reply that ends now on that link is only a part of one: the rest is a tool's to give."""
-        return self._called or self._wanting(link)
-
-    def _wanting(self, link: int) -> bool:
-        return any(one.debt == "owed" or (not one.debt and one.link == link) for one in self.open.values())
+    def unanswered(self, link: int) -> bool:
+        """Whether the far end waits for a tool on that link: a turn that it ends now is only a part of its answer."""
+        return any(one.link == link and not one.answers for one in self.open.values())
 
     # -- our end ---------------------------------------------------------------------------------------------
 
-    def sounds(self, link: int) -> None:
-        """Our end is given sound on that link: of what was called, it rests only on what has no answer yet."""
-        self._called = self._called and self._wanting(link)
+    @property
+    def owing(self) -> bool:
+        """Whether a reply that ends now is only a part of one, as our end has it: the rest is a tool's to give."""
+        return self._called or self._wanting
+
+    @property
+    def _wanting(self) -> bool:
+        return any(one.debt == "owed" for one in self.open.values())
+
+    def sounds(self) -> None:
+        """Our end is given sound: the reply rests on a tool only where an answer has still to be written."""
+        self._called = self._called and self._wanting
 
     def started(self, event: ToolStarted) -> None:
         """Our end has taken the call."""
@@ -106,6 +111,7 @@ class Debts:
             self._check(event.id in self._gone, f"the ledger tells of a call of {event.name_} that nobody made")
             return
         known.debt = event.state
+        self._called = self._called or event.state == "owed"
         if event.state == "delivered":
             self._check(bool(known.answers), f"the answer to call {event.id[-6:]} of {event.name_} never arrived")
         self._forget(event.id, known)

@@ -25,7 +25,7 @@ REPLAYS = 4  # links on which blocks may still come after a newer one has begun
 class FarTurn:
     """One turn as the far end sent it: so many samples, what they come to, and the words beside them.
 
-    `asked` is what it had heard whole when the turn began.
+    `asked` is what it had heard whole when the turn began. `owing`: it ended while a tool had still to answer.
     """
 
     connection: int
@@ -35,6 +35,7 @@ class FarTurn:
     text: str = ""
     outcome: str = ""
     matched: bool = False
+    owing: bool = False
     _sum: Any = attrs.field(factory=hashlib.sha1, init=False, repr=False)
     _sums: dict[int, bytes] = attrs.field(factory=dict, init=False, repr=False)  # by the samples up to a piece's end
 
@@ -164,6 +165,7 @@ class FarBooks:
         follows = content.get("interactionStatus") == "IN_PROGRESS"  # the answer to a call is still to come
         if content.get("turnComplete") and not follows and self._turn is not None:
             self._turn.outcome = self._turn.outcome or "completed"
+            self._turn.owing = self.debts.unanswered(connection)
             self._turn = None
 
     def _under_way(self, connection: int) -> FarTurn:
@@ -174,8 +176,9 @@ class FarBooks:
         return self._turn
 
     def said(self, pcm: bytes) -> FarTurn | None:
-        """Finds the turn, not yet matched, that was sent with exactly this sound."""
-        return next((turn for turn in self.turns if not turn.matched and turn.sounds(pcm)), None)
+        """Finds the turn, not yet matched, that was sent with exactly this sound; one without any on the last link."""
+        open_ = (turn for turn in self.turns if not turn.matched and (pcm or turn.connection == self.connections))
+        return next((turn for turn in open_ if turn.sounds(pcm)), None)
 
     def begun(self, pcm: bytes) -> bool:
         """Whether some turn, not yet matched, was sent with this at its beginning, and more after it."""

@@ -65,10 +65,10 @@ class World:
     fuses: dict[str, trio.Event] = attrs.field(factory=dict)
     nursery: trio.Nursery | None = None
 
-    async def bomb(self, name: str) -> None:
-        """Waits until that actor is to crash."""
+    def lay(self, name: str) -> trio.Event:
+        """Gives what tells that actor to crash."""
         self.fuses[name] = trio.Event()
-        await self.fuses[name].wait()
+        return self.fuses[name]
 
     def crash(self, name: str) -> None:
         """Crashes an actor wherever it waits now."""

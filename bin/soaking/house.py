@@ -47,7 +47,7 @@ def planned(order: Order, folder: Path, world: World) -> Plan:
     if order.faults == "all":
         nodes = check(plan).nodes
         for name in ACTORS:
-            table = {"use": fragile(nodes[name].made, name, world.bomb), **_settings(plan, name)}
+            table = {"use": fragile(nodes[name].made, name, world.lay), **_settings(plan, name)}
             plan.set(f"actors.{name}", table)
     return plan
 

@@ -146,12 +146,14 @@ class Planted(Exception):
     """A crash that the soak has planted in an actor."""
 
 
-def fragile(made: type[Any], name: str, bomb: Callable[[str], Any]) -> type[Any]:
-    """Gives the actor's class with a fuse in it: where `await bomb(name)` returns, it crashes wherever it waits."""
+def fragile(made: type[Any], name: str, lay: Callable[[str], trio.Event]) -> type[Any]:
+    """Gives the actor's class with a fuse in it, from `lay(name)`: once that is set, it crashes wherever it waits."""
 
     async def run(self: Any) -> None:  # noqa: ANN401 - any actor
+        fuse = lay(name)
+
         async def burn() -> None:
-            await bomb(name)
+            await fuse.wait()
             raise Planted(f"a crash planted in {name}")
 
         async with trio.open_nursery() as nursery:

@@ -9,7 +9,7 @@ import pytest
 
 from actors.emulator.connection import Observed
 from pipeline.events import ActorRestarted, Dropped, SessionResumed, ToolDebt, ToolEnded, Transcript, TurnEnded
-from pipeline.messages import ReplyAudio, Voiced
+from pipeline.messages import ReplyAudio, ReplyEnded, Voiced
 
 FOUND = {"summary": "it is noon"}
 REPLY = np.arange(1, 4801, dtype="<i2").tobytes()
@@ -69,22 +69,47 @@ def test_what_was_answered_must_not_be_said_again(told: Telling) -> None:
     assert one.broken() == {"utterances doubled": 1}
 
 
-def test_what_a_tool_still_owes_a_part_of_may_be_said_again_until_it_is_answered_whole(told: Telling) -> None:
-    for rest, broken in (("", {}), ("written", {}), ("spoken", {"utterances doubled": 1})):
-        one = told()
-        one.speak()
-        one.arrive()
-        one.call()
-        one.reply(REPLY)
-        one.answered()
-        one.event(ToolEnded("1", "f", 1.0, "ok", FOUND))
-        if rest:
+@pytest.mark.parametrize(
+    ("steps", "doubled"),
+    [
+        ("call reply", 0),
+        ("call reply answer", 0),
+        ("call reply answer reply", 1),
+        ("call answer reply", 1),
+        ("reply call answer", 1),
+        ("call answer end", 0),
+        ("unseen reply", 0),
+        ("reply unseen", 1),
+        ("call reply answer relink reply", 0),
+    ],
+)
+def test_what_a_tool_still_owes_a_part_of_may_be_said_again_until_it_is_answered_whole(
+    told: Telling, steps: str, doubled: int
+) -> None:
+    one, link = told(), 1
+    one.speak()
+    one.arrive()
+    for number, step in enumerate(steps.split()):
+        if step == "call":
+            one.call()
+        elif step == "unseen":
+            one.sent({"toolCall": {"functionCalls": [{"id": "2", "name": "f"}]}})
+        elif step == "answer":
+            one.answered()
+            one.event(ToolEnded("1", "f", 1.0, "ok", FOUND))
             one.event(ToolDebt("1", "f", "written"))
-        if rest == "spoken":
-            one.reply(REPLY[::-1])
-        one.event(ToolDebt("1", "f", "void"))
-        one.arrive(connection=2)
-        assert one.broken() == broken, rest
+        elif step == "relink":
+            link = 2
+            one.event(ToolDebt("1", "f", "delivered"))
+        elif step == "end":
+            one.sent({"serverContent": {"turnComplete": True}}, link)
+            one.books.replied(ReplyEnded(1, "completed"))
+            one.event(TurnEnded(1, 0.0, "completed"))
+        else:
+            one.reply(REPLY[number:] + REPLY[:number], connection=link)
+    one.event(ToolDebt("1", "f", "void"))
+    one.arrive(connection=link + 1)
+    assert one.broken().get("utterances doubled", 0) == doubled
 
 
 def test_words_left_out_and_words_never_sent_are_found(told: Telling) -> None:

@@ -224,7 +224,6 @@ PLANTS: dict[str, tuple[str, Plant]] = {
         "turn endings",
         told_of_replies(lambda told: () if isinstance(told, ReplyEnded) else (told,)),
     ),
-    "an actor crashes by itself": ("run", at_each_word(lambda: 1 // 0)),
     "answers of tools are sent twice": ("tool debts", answers_twice),
     "answers of tools are emptied": ("tool debts", writing(lambda answer: attrs.evolve(answer, response={}))),
     "answers of tools are never written": ("tool debts", writing(lambda _answer: None)),
@@ -262,6 +261,15 @@ def test_the_promise_is_broken_where_nothing_is_replayed(soaked: Soaked, patch: 
 def test_the_promise_is_broken_where_what_was_answered_is_replayed(soaked: Soaked, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Kept, "settle", lambda _kept: None)
     assert soaked(MINUTES, cut_in_the_silence_after_a_reply).findings.failures["utterances doubled"]
+
+
+def test_the_promise_is_broken_where_an_actor_crashes_by_itself(soaked: Soaked, patch: pytest.MonkeyPatch) -> None:
+    bugs = [lambda: 1 // 0]
+    at_each_word(lambda: bugs and bugs.pop()())(patch)
+    found = soaked(MINUTES)
+    assert found.complete
+    assert found.findings.failures["run"] == 1
+    assert any("ZeroDivisionError" in finding.what for finding in found.findings.kept)
 
 
 def test_deafness_is_found_however_often_something_goes_wrong(soaked: Soaked, patch: pytest.MonkeyPatch) -> None:

@@ -55,15 +55,15 @@ async def test_a_peer_without_a_handshake_is_given_up_within_the_deadline(
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux gives up what TCP does not confirm")
-async def test_a_link_that_tcp_does_not_confirm_is_given_up_by_the_system() -> None:
+async def test_the_system_is_told_when_to_give_up_what_tcp_does_not_confirm() -> None:
     async with trio.open_nursery() as nursery:
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        nursery.start_soon(trio.serve_listeners, trio.Stream.aclose, [listener])
+        nursery.start_soon(trio.serve_listeners, trio.abc.Stream.aclose, [listener])
         stream = await dial_tcp(Address.of(f"ws://127.0.0.1:{listener.socket.getsockname()[1]}", "v1beta", "key"))
         assert isinstance(stream, trio.SocketStream)
         assert stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == round(1000 * UNACKNOWLEDGED)
         await stream.aclose()
-        nursery.cancel_scope.cancel()
+        nursery.cancel_scope.cancel("the option is read")
 
 
 @pytest.mark.parametrize("status", [403, 404, 503])
