@@ -18,6 +18,9 @@ from pipeline.settings import Within
 
 Item = Uttered | Request
 KeptSeconds = Annotated[float, Within(1, 3600)]
+ONSET = (
+    0.3  # seconds: a detector takes speech for speech only when it has gone on for a while, so the gate has a pre-roll
+)
 SLACK = 1e-6  # seconds: block times are sums of floats
 
 
@@ -90,7 +93,10 @@ class Kept:
                 self.said = self.cursor
 
     def answer_begins(self) -> None:
-        """Notes that the service answers: everything sent so far is answered for, but an utterance sent in part."""
+        """Notes that the service answers: everything sent so far is answered for, but an utterance sent in part.
+
+        What last went through an open gate may be the beginning of one, whose mark is still to come.
+        """
         sent = self.cursor - self.base
         begun: int | None = None
         for index, item in enumerate(self._items):
@@ -100,6 +106,8 @@ class Kept:
                 begun = self._onset(index)
             elif isinstance(item, SpeechEnded):
                 begun = None
+        if begun is None and self._marked and sent and isinstance(last := self._items[sent - 1], Voiced):
+            begun = self._back(sent, last.at + last.seconds - ONSET)
         self._answered = self.base + (sent if begun is None else min(sent, begun))
 
     def settle(self) -> None:
@@ -129,12 +137,16 @@ class Kept:
     def _onset(self, mark: int) -> int:
         """Gives where an utterance begins in the deque: an open gate lets its first blocks through before the mark."""
         started = self._items[mark] if mark < len(self._items) else None
-        while isinstance(started, SpeechStarted) and mark:
-            before = self._items[mark - 1]
-            if not isinstance(before, Voiced) or before.at + before.seconds <= started.at + SLACK:
+        return self._back(mark, started.at - ONSET) if isinstance(started, SpeechStarted) else mark
+
+    def _back(self, index: int, since: float) -> int:
+        """Gives where the audio before that index begins, no further back than `since`."""
+        while index:
+            before = self._items[index - 1]
+            if not isinstance(before, Voiced) or before.at + before.seconds <= since + SLACK:
                 break
-            mark -= 1
-        return mark
+            index -= 1
+        return index
 
     def _drop_oldest(self) -> float:
         """Lets go of the oldest audio, and of an utterance's marks with its last audio; gives its seconds.

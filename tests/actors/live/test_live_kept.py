@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from actors.live.kept import Item, Kept
+from actors.live.kept import ONSET, Item, Kept
 from pipeline.messages import Say, SpeechEnded, SpeechStarted, StreamEnded, Voiced
 
 BLOCK = 0.02
 SAMPLES = 320
+BEFORE = round(ONSET / BLOCK)  # blocks before a mark that may be speech, too
 
 
 class Talker:
@@ -85,8 +86,8 @@ def test_an_answer_that_is_not_whole_lets_go_of_nothing() -> None:
 
 def test_an_utterance_in_progress_is_kept_from_its_start() -> None:
     kept, talker = Kept(), Talker()
-    keep(kept, [*talker.utterance(3), *(talker.voiced() for _ in range(4))])
-    said = keep(kept, [talker.started(), talker.voiced()])
+    keep(kept, talker.utterance(3))
+    said = keep(kept, [*(talker.voiced() for _ in range(4)), talker.started(), talker.voiced()])
     drain(kept)
     kept.answer_begins()
     kept.settle()
@@ -111,12 +112,26 @@ def test_an_utterance_of_which_only_a_part_was_sent_again_is_kept_whole() -> Non
 @pytest.mark.parametrize("sent", range(9))
 def test_blocks_that_went_through_an_open_gate_before_the_mark_belong_to_the_utterance(sent: int) -> None:
     kept, talker = Kept(), Talker()
-    before = keep(kept, [*talker.utterance(2), talker.voiced(), talker.voiced()])
+    before = keep(kept, [*talker.utterance(2), *(talker.voiced() for _ in range(20))])
     onset = [talker.voiced(), talker.voiced()]
     said = keep(kept, [*onset, talker.started(onset=2), talker.voiced(), talker.voiced()])
     for item in [*before, *said][: len(before) + min(sent, len(said))]:
         kept.advance(item)
     kept.answer_begins()
+    kept.settle()
+    kept.rewind()
+    assert drain(kept) == [*before[-BEFORE:], *said]
+
+
+@pytest.mark.parametrize("later", range(BEFORE + 1))
+def test_what_an_open_gate_let_through_before_an_answer_may_be_marked_as_speech_after_it(later: int) -> None:
+    kept, talker = Kept(), Talker()
+    keep(kept, [*talker.utterance(2), *(talker.voiced() for _ in range(20))])
+    onset = keep(kept, [talker.voiced() for _ in range(BEFORE - later)])
+    drain(kept)
+    kept.answer_begins()
+    said = [*onset, *keep(kept, [*(talker.voiced() for _ in range(later)), talker.started(), talker.voiced()])]
+    drain(kept)
     kept.settle()
     kept.rewind()
     assert drain(kept) == said
