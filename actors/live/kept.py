@@ -18,9 +18,7 @@ from pipeline.settings import Within
 
 Item = Uttered | Request
 KeptSeconds = Annotated[float, Within(1, 3600)]
-ONSET = (
-    0.3  # seconds: a detector takes speech for speech only when it has gone on for a while, so the gate has a pre-roll
-)
+ONSET = 0.3  # seconds: speech has gone on for a while before a detector takes it for speech, hence the pre-roll
 SLACK = 1e-6  # seconds: block times are sums of floats
 
 
