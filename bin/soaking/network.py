@@ -35,9 +35,14 @@ class Conditions:
         self._last = max(self._last, self._free + late)
         return self._last
 
+    def hasten(self) -> None:
+        """Lets pieces through without a lag again."""
+        self.latency, self.jitter, self.rate = 0.0, 0.0, float("inf")
+
     def clear(self) -> None:
         """Lets everything through at once again."""
-        self.latency, self.jitter, self.rate, self.hole, self.stalled = 0.0, 0.0, float("inf"), False, 0.0
+        self.hasten()
+        self.hole, self.stalled = False, 0.0
 
 
 @attrs.define(eq=False)
@@ -206,8 +211,8 @@ class Network:
 
     def hasten(self) -> None:
         """Lets its lines be quick again."""
-        for way in (self.up, self.down):
-            way.latency, way.jitter, way.rate = 0.0, 0.0, float("inf")
+        self.up.hasten()
+        self.down.hasten()
 
     def clear(self) -> None:
         """Mends the network; links that are broken stay so."""

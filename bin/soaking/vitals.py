@@ -45,7 +45,7 @@ def look(at: float, edges: dict[str, Any], held: int) -> Sample:
 
 
 def _fullest(edge: Edge[Any]) -> float:
-    """Gives how full the edge has been at most since the last look, as a share of what it holds."""
+    """Gives how full the edge has been at most since the last look, as a share of its capacity."""
     found = round(edge.counters.high_water / edge.capacity.amount, 4)
     edge.counters.high_water = edge.held
     return found
