@@ -69,24 +69,19 @@ def receiving(change: Callable[[Session, signals.Signal, Given], Given]) -> Plan
     return plant
 
 
+def replacing(change: Callable[[Any], Given]) -> Plant:
+    """Plants a change of each single thing that follows."""
+    return receiving(lambda _session, _signal, effects: tuple(new for one in effects for new in change(one)))
+
+
 def worded(who: str, change: Callable[[Transcript], Given]) -> Plant:
     """Plants a change of what is told of the words of one side."""
-
-    def changed(_session: Session, _signal: signals.Signal, effects: Given) -> Given:
-        told = [change(one) if isinstance(one, Transcript) and one.who == who else (one,) for one in effects]
-        return tuple(one for some in told for one in some)
-
-    return receiving(changed)
+    return replacing(lambda one: change(one) if isinstance(one, Transcript) and one.who == who else (one,))
 
 
 def told_of_replies(change: Callable[[Reply], Given]) -> Plant:
     """Plants a change of what goes to playback."""
-
-    def changed(_session: Session, _signal: signals.Signal, effects: Given) -> Given:
-        told = [change(one) if isinstance(one, Reply) and late() else (one,) for one in effects]
-        return tuple(one for some in told for one in some)
-
-    return receiving(changed)
+    return replacing(lambda one: change(one) if isinstance(one, Reply) and late() else (one,))
 
 
 def off_by_one(told: Reply) -> Given:
